@@ -1,0 +1,154 @@
+//! Up to 64 frames that go through the pipeline together; sets of them are `u64`s.
+
+use super::{DropReason, Frame, Pool, Row};
+
+/// Most frames of one batch.
+pub const BATCH: usize = 64;
+
+/// The set bits of a `u64`, lowest first: the members of a set of packets.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits(pub u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let i = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(i)
+    }
+}
+
+/// Frames, their rows, and which of them still go on.
+#[derive(Debug)]
+pub struct Batch {
+    frames: [Option<Frame>; BATCH],
+    rows: [Row; BATCH],
+    reasons: [DropReason; BATCH],
+    len: usize,
+    live: u64,
+    dropped: u64,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            frames: [const { None }; BATCH],
+            rows: [Row::default(); BATCH],
+            reasons: [DropReason::FrameTooShort; BATCH],
+            len: 0,
+            live: 0,
+            dropped: 0,
+        }
+    }
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a frame with what its port knows of it: `off`, `len`, `port`, `arrival`, `gso_size`.
+    ///
+    /// # Errors
+    /// Gives the frame back when the batch is full.
+    #[inline]
+    pub fn push(&mut self, frame: Frame, row: Row) -> Result<(), Frame> {
+        if self.len == BATCH {
+            return Err(frame);
+        }
+        self.frames[self.len] = Some(frame);
+        self.rows[self.len] = row;
+        self.live |= 1 << self.len;
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Frames that were pushed and not cleared, whatever became of them.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was pushed.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether another frame fits.
+    pub fn is_full(&self) -> bool {
+        self.len == BATCH
+    }
+
+    /// The set of frames that still go on.
+    #[inline(always)]
+    pub fn live(&self) -> u64 {
+        self.live
+    }
+
+    /// The frame and row of member `i`.
+    ///
+    /// # Panics
+    /// When `i` was taken out already: a stage named a packet that is not its own.
+    #[inline(always)]
+    pub fn both(&mut self, i: usize) -> (&mut Frame, &mut Row) {
+        (self.frames[i].as_mut().expect("a live packet has its frame"), &mut self.rows[i])
+    }
+
+    /// The row of member `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> &Row {
+        &self.rows[i]
+    }
+
+    /// The row of member `i`, to change.
+    #[inline(always)]
+    pub fn row_mut(&mut self, i: usize) -> &mut Row {
+        &mut self.rows[i]
+    }
+
+    /// The whole frame of member `i` as it stands: from its Ethernet header to its end.
+    #[inline]
+    pub fn bytes(&self, i: usize) -> &[u8] {
+        let row = &self.rows[i];
+        let frame = self.frames[i].as_ref().expect("a live packet has its frame");
+        &frame[usize::from(row.off)..usize::from(row.off) + row.len as usize]
+    }
+
+    /// Ends member `i`'s way: it goes on no further and is counted under `reason` by
+    /// [`Batch::finish`].
+    #[inline(always)]
+    pub fn drop(&mut self, i: usize, reason: DropReason) {
+        self.live &= !(1 << i);
+        self.dropped |= 1 << i;
+        self.reasons[i] = reason;
+    }
+
+    /// Takes member `i` out; whoever takes it accounts for it.
+    #[inline(always)]
+    pub fn take(&mut self, i: usize) -> (Frame, Row) {
+        self.live &= !(1 << i);
+        (self.frames[i].take().expect("a packet is taken once"), self.rows[i])
+    }
+
+    /// Reports each dropped packet to `count`, gives its frame back to `pool`, and empties the
+    /// batch.
+    ///
+    /// # Panics
+    /// In debug builds, when a packet is still live: it died without a verdict.
+    pub fn finish(&mut self, pool: &mut Pool, mut count: impl FnMut(DropReason, &Row)) {
+        debug_assert_eq!(self.live, 0, "every packet needs a verdict");
+        for i in Bits(self.dropped) {
+            count(self.reasons[i], &self.rows[i]);
+            if let Some(frame) = self.frames[i].take() {
+                pool.put(frame);
+            }
+        }
+        self.len = 0;
+        self.live = 0;
+        self.dropped = 0;
+    }
+}

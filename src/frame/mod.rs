@@ -1,0 +1,14 @@
+//! Frames, the batch that carries them through the pipeline, the row of facts about each, and how
+//! a packet's way can end.
+
+pub mod batch;
+pub mod outgoing;
+pub mod pool;
+pub mod row;
+pub mod verdict;
+
+pub use batch::{BATCH, Batch, Bits};
+pub use outgoing::Outgoing;
+pub use pool::{FRAME_SIZE, Frame, HEADROOM, Pool, ROOM};
+pub use row::{Flags, Row};
+pub use verdict::DropReason;

@@ -1,0 +1,28 @@
+//! A frame on its way to a port.
+
+use super::{Frame, Row};
+
+/// A frame with the place of its bytes: what a port needs to transmit it.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The buffer.
+    pub frame: Frame,
+    /// Where the Ethernet header begins.
+    pub off: u16,
+    /// Bytes from there.
+    pub len: u16,
+}
+
+impl Outgoing {
+    /// The frame as its row describes it.
+    #[expect(clippy::cast_possible_truncation, reason = "a frame is shorter than its buffer")]
+    pub fn new(frame: Frame, row: &Row) -> Self {
+        Self { frame, off: row.off, len: row.len as u16 }
+    }
+
+    /// The bytes to transmit.
+    #[inline(always)]
+    pub fn bytes(&self) -> &[u8] {
+        &self.frame[usize::from(self.off)..usize::from(self.off) + usize::from(self.len)]
+    }
+}

@@ -1,0 +1,238 @@
+//! Where do frames come from? One mapping cut into fixed frames, kept in last-in first-out lists.
+//!
+//! A [`Frame`] is a handle that owns its bytes: it cannot be copied, so two owners of one buffer
+//! cannot exist. Each worker has a [`Pool`]; a pool that runs over gives frames to the region's
+//! depot and one that runs dry takes them from there, so frames handed from worker to worker come
+//! home without a lock.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+
+use crate::mem::Mapping;
+
+/// Bytes of one frame: room for an Ethernet frame of 1,500 bytes of payload with tags, and 33
+/// cache lines, so that frames do not fall onto the same cache sets.
+pub const FRAME_SIZE: usize = 2112;
+/// Where a received frame begins: room to push two tags and a tunnel header in front.
+pub const HEADROOM: usize = 128;
+/// Longest frame that fits behind the headroom, in bytes.
+pub const ROOM: usize = FRAME_SIZE - HEADROOM;
+
+/// One buffer that holds one packet.
+pub struct Frame(NonNull<[u8; FRAME_SIZE]>);
+
+// SAFETY: a frame is the only handle to its bytes, so it may move to another thread.
+unsafe impl Send for Frame {}
+// SAFETY: shared access to a frame only reads its bytes.
+unsafe impl Sync for Frame {}
+
+impl Deref for Frame {
+    type Target = [u8; FRAME_SIZE];
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: the pointer stays valid while any frame of the region is away from home (see
+        // `Region::drop`), and this handle is the only one to these bytes.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl DerefMut for Frame {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        // SAFETY: as in `deref`; `&mut self` makes the access exclusive.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Frame")
+    }
+}
+
+struct Region {
+    /// `None` only while dropping.
+    mapping: Option<Mapping>,
+    total: usize,
+    home: AtomicUsize,
+    depot: ArrayQueue<Frame>,
+}
+
+impl Region {
+    fn owns(&self, frame: &Frame) -> bool {
+        let Some(mapping) = &self.mapping else { return false };
+        let start = mapping.base().addr().get();
+        (start..start + self.total * FRAME_SIZE).contains(&frame.0.addr().get())
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // A frame that is still out somewhere keeps its bytes: then the mapping stays for good.
+        if self.home.load(Ordering::Acquire) + self.depot.len() != self.total
+            && let Some(mapping) = self.mapping.take()
+        {
+            std::mem::forget(mapping);
+        }
+    }
+}
+
+/// One worker's stock of free frames.
+pub struct Pool {
+    region: Arc<Region>,
+    free: Vec<Frame>,
+    limit: usize,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} free)", self.free.len())
+    }
+}
+
+impl Pool {
+    /// Maps `frames` frames for each of `pools` pools that exchange them through one depot.
+    ///
+    /// # Errors
+    /// When the memory cannot be mapped.
+    pub fn family(pools: usize, frames: usize) -> io::Result<Vec<Pool>> {
+        let total = pools * frames;
+        let mapping = Mapping::new(total * FRAME_SIZE)?;
+        let base = mapping.base();
+        let region = Arc::new(Region {
+            mapping: Some(mapping),
+            total,
+            home: AtomicUsize::new(0),
+            depot: ArrayQueue::new(total.max(1)),
+        });
+        let make = |pool: usize| {
+            let mut free = Vec::with_capacity(total);
+            // Reversed, so that the first frames taken are the first of the mapping.
+            free.extend((pool * frames..(pool + 1) * frames).rev().map(|i| {
+                // SAFETY: frame `i` lies inside the mapping, which is `total * FRAME_SIZE` long.
+                Frame(unsafe { base.add(i * FRAME_SIZE) }.cast())
+            }));
+            Pool { region: Arc::clone(&region), free, limit: frames + frames / 2 }
+        };
+        Ok((0..pools).map(make).collect())
+    }
+
+    /// One pool on its own.
+    ///
+    /// # Errors
+    /// When the memory cannot be mapped.
+    pub fn new(frames: usize) -> io::Result<Pool> {
+        Ok(Self::family(1, frames)?.remove(0))
+    }
+
+    /// Takes a frame; its bytes are whatever its last user left there.
+    #[inline]
+    pub fn take(&mut self) -> Option<Frame> {
+        if let Some(frame) = self.free.pop() {
+            return Some(frame);
+        }
+        self.refill();
+        self.free.pop()
+    }
+
+    /// Gives a frame back.
+    #[inline]
+    pub fn put(&mut self, frame: Frame) {
+        debug_assert!(self.region.owns(&frame), "a frame goes home to its own region");
+        if !self.region.owns(&frame) {
+            return;
+        }
+        self.free.push(frame);
+        if self.free.len() > self.limit {
+            self.spill();
+        }
+    }
+
+    /// How many frames can be taken without a look into the depot.
+    pub fn len(&self) -> usize {
+        self.free.len()
+    }
+
+    /// Whether no frame is left in this pool's own list.
+    pub fn is_empty(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Frames that are in this pool or in the depot it shares.
+    pub fn available(&self) -> usize {
+        self.free.len() + self.region.depot.len()
+    }
+
+    #[cold]
+    fn refill(&mut self) {
+        for _ in 0..super::BATCH {
+            let Some(frame) = self.region.depot.pop() else { return };
+            self.free.push(frame);
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self) {
+        for _ in 0..super::BATCH {
+            let Some(frame) = self.free.pop() else { return };
+            if let Err(frame) = self.region.depot.push(frame) {
+                self.free.push(frame);
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.region.home.fetch_add(self.free.len(), Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_taken_once_and_come_home() {
+        let mut pool = Pool::new(4).unwrap();
+        let mut frames: Vec<Frame> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(frames.len(), 4);
+        for (i, frame) in frames.iter_mut().enumerate() {
+            frame.fill(u8::try_from(i).unwrap());
+        }
+        for (i, frame) in frames.iter().enumerate() {
+            assert!(frame.iter().all(|&b| usize::from(b) == i));
+        }
+        frames.into_iter().for_each(|f| pool.put(f));
+        assert_eq!(pool.len(), 4);
+    }
+
+    #[test]
+    fn a_pool_that_runs_dry_takes_what_another_gave_back() {
+        let mut pools = Pool::family(2, 128).unwrap();
+        let mut b = pools.pop().unwrap();
+        let mut a = pools.pop().unwrap();
+        let taken: Vec<Frame> = std::iter::from_fn(|| a.take()).collect();
+        assert_eq!(taken.len(), 128);
+        taken.into_iter().for_each(|f| b.put(f));
+        assert_eq!(a.available() + b.len(), 256);
+        assert!(a.take().is_some(), "the depot has what b spilled");
+    }
+
+    #[test]
+    fn a_frame_outlives_its_pool() {
+        let mut pool = Pool::new(2).unwrap();
+        let mut frame = pool.take().unwrap();
+        drop(pool);
+        frame[0] = 7;
+        assert_eq!(frame[0], 7);
+    }
+}

@@ -1,0 +1,5 @@
+//! The outside: ports, clocks and the system calls under them.
+
+pub mod port;
+
+pub use port::{Counts, Queue};

@@ -1,0 +1,30 @@
+//! thruway: an open ExpressRoute on one Linux host.
+//!
+//! ```text
+//!  on-premises            provider edge                     Microsoft                     Azure
+//!  ┌────────┐ access  ┌──────────────────┐  link primary  ┌────────┐
+//!  │ router │─ports──>│ push S-tag,C-tag │═══════════════>│ edge 1 │  private VRF ──> gateway ──> VNet port ── VM
+//!  │  (CE)  │         │ police, NAT44    │  link secondary├────────┤──<           └── FastPath ──────┘
+//!  │        │<────────│ pop              │═══════════════>│ edge 2 │  Microsoft VRF ────────────> service port
+//!  └────────┘         └──────────────────┘   QinQ frames  └────────┘
+//! ```
+//!
+//! Modules in dependency order; each names only what stands above it.
+
+// Level 0: values and bytes.
+pub mod ids;
+pub mod mem;
+pub mod sync;
+pub mod time;
+pub mod wire;
+
+// Level 1: structures, each pure and testable alone.
+pub mod fib;
+pub mod flow;
+pub mod frame;
+pub mod nat;
+pub mod neighbour;
+pub mod police;
+
+// Level 4: the outside.
+pub mod io;

@@ -1,0 +1,110 @@
+//! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
+
+/// One's-complement sum of `bytes` added to `sum`; an odd last byte counts as if a zero followed.
+#[inline]
+pub fn add(mut sum: u64, bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(4);
+    for word in &mut words {
+        sum += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    }
+    match *words.remainder() {
+        [a] => sum += u64::from(u16::from_be_bytes([a, 0])) << 16,
+        [a, b] => sum += u64::from(u16::from_be_bytes([a, b])) << 16,
+        [a, b, c] => sum += u64::from(u32::from_be_bytes([a, b, c, 0])),
+        _ => {}
+    }
+    sum
+}
+
+/// Folds a sum to 16 bits, carries added back in.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "four folds leave 16 bits")]
+pub const fn fold(sum: u64) -> u16 {
+    let sum = (sum >> 32) + (sum & 0xffff_ffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    let sum = (sum >> 16) + (sum & 0xffff);
+    sum as u16
+}
+
+/// The checksum of `bytes`: what a header's field holds when its own place counts as zero.
+#[inline]
+pub fn of(bytes: &[u8]) -> u16 {
+    !fold(add(0, bytes))
+}
+
+/// Sum of the TCP and UDP pseudo-header (RFC 9293 3.1).
+#[inline]
+pub fn pseudo_header(src: u32, dst: u32, proto: u8, l4_len: u16) -> u64 {
+    u64::from(src) + u64::from(dst) + u64::from(proto) + u64::from(l4_len)
+}
+
+/// A pending change to checksums: the sum of `!old + new` over all words that changed
+/// (RFC 1624 equation 3), ready to be put into any number of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delta(u64);
+
+impl Delta {
+    /// No change.
+    pub const NONE: Delta = Delta(0);
+
+    /// Adds the change of one 16-bit word.
+    #[inline(always)]
+    #[must_use]
+    pub const fn word(self, old: u16, new: u16) -> Self {
+        Self(self.0 + !old as u64 + new as u64)
+    }
+
+    /// Adds the change of one 32-bit word at an even offset.
+    #[inline(always)]
+    #[must_use]
+    pub const fn dword(self, old: u32, new: u32) -> Self {
+        Self(self.0 + !old as u64 + new as u64)
+    }
+
+    /// Both changes together.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(self, other: Delta) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// The field's value after the change.
+    #[inline(always)]
+    #[must_use]
+    pub const fn apply(self, field: u16) -> u16 {
+        !fold(self.0 + !field as u64)
+    }
+
+    /// A UDP field's value after the change: no checksum stays none, and a sum of zero is
+    /// written as 0xFFFF (RFC 768).
+    #[inline(always)]
+    #[must_use]
+    pub const fn apply_udp(self, field: u16) -> u16 {
+        if field == 0 {
+            return 0;
+        }
+        match self.apply(field) {
+            0 => 0xffff,
+            sum => sum,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_1071_example() {
+        // RFC 1071 section 3: the sum of these bytes is ddf2.
+        let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(fold(add(0, &bytes)), 0xddf2);
+    }
+
+    #[test]
+    fn rfc_1624_example() {
+        // RFC 1624 section 4: HC = DD2F, m = 5555, m' = 3285 gives 0000.
+        assert_eq!(Delta::NONE.word(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+}
