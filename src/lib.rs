@@ -26,5 +26,8 @@ pub mod nat;
 pub mod neighbour;
 pub mod police;
 
+// Level 2: the product.
+pub mod model;
+
 // Level 4: the outside.
 pub mod io;
