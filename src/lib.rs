@@ -28,3 +28,4 @@ pub mod police;
 
 // Level 4: the outside.
 pub mod io;
+pub mod lab;

@@ -1,0 +1,1 @@
+//! Traffic in namespaces, measured.
