@@ -31,3 +31,4 @@ pub mod model;
 
 // Level 4: the outside.
 pub mod io;
+pub mod lab;
