@@ -57,12 +57,13 @@ impl Batch {
     /// # Errors
     /// Gives the frame back when the batch is full.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
     pub fn push(&mut self, frame: Frame, row: Row) -> Result<(), Frame> {
         if self.len == BATCH {
             return Err(frame);
         }
         self.frames[self.len] = Some(frame);
-        self.rows[self.len] = row;
+        self.rows[self.len] = Row { order: self.len as u8, ..row };
         self.live |= 1 << self.len;
         self.len += 1;
         Ok(())

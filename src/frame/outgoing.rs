@@ -11,13 +11,15 @@ pub struct Outgoing {
     pub off: u16,
     /// Bytes from there.
     pub len: u16,
+    /// Place in its batch of the packet that caused it; a replay sends in this order.
+    pub order: u8,
 }
 
 impl Outgoing {
     /// The frame as its row describes it.
     #[expect(clippy::cast_possible_truncation, reason = "a frame is shorter than its buffer")]
     pub fn new(frame: Frame, row: &Row) -> Self {
-        Self { frame, off: row.off, len: row.len as u16 }
+        Self { frame, off: row.off, len: row.len as u16, order: row.order }
     }
 
     /// The bytes to transmit.

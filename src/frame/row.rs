@@ -28,6 +28,14 @@ impl Flags {
     pub const VIA_GATEWAY: Flags = Flags(1 << 8);
     /// thruway made this packet.
     pub const ORIGINATED: Flags = Flags(1 << 9);
+    /// The time to live was decremented already.
+    pub const TTL_PAID: Flags = Flags(1 << 10);
+    /// A fragment that is at the worker which knows its datagram's ports.
+    pub const FRAGMENT_KNOWN: Flags = Flags(1 << 11);
+    /// From inside to inside: translated once, to be translated again and sent back.
+    pub const HAIRPIN: Flags = Flags(1 << 12);
+    /// NAT took this packet's source for an inside one.
+    pub const IN2OUT: Flags = Flags(1 << 13);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
@@ -81,7 +89,7 @@ pub struct Row {
     pub vrf: VrfId,
     /// IPv4 total length in bytes; valid with [`Flags::IP4`].
     pub ip_len: u16,
-    /// What the look-up found.
+    /// What the look-up found; once resolved, the id of the adjacency.
     pub next_hop: NextHopId,
     /// Hash of the 5-tuple, the same in both directions.
     pub hash: u32,
@@ -105,8 +113,8 @@ pub struct Row {
     pub gso_size: u16,
     /// ICMP type; valid with [`Flags::L4`] and ICMP.
     pub icmp_type: u8,
-    /// Spare.
-    pub spare: u8,
+    /// Place in the batch; set by [`super::Batch::push`].
+    pub order: u8,
 }
 
 const _: () = assert!(size_of::<Row>() == 64);

@@ -1,0 +1,68 @@
+//! The command line: one file a command.
+
+pub mod check;
+pub mod client;
+pub mod demo;
+pub mod replay;
+pub mod run;
+pub mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::model::Role;
+
+/// An open ExpressRoute on one Linux host.
+#[derive(Debug, Parser)]
+#[command(name = "thruway", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build a lab in network namespaces and prove that a circuit works, end to end
+    Demo(demo::Args),
+    /// Run a circuit from a configuration file
+    Run(run::Args),
+    /// Check a configuration file and say what it means
+    Check(check::Args),
+    /// Show the state of a running thruway
+    Show(show::Args),
+    /// Send captures through the pipeline, with time from the capture: same input, same output
+    Replay(replay::Args),
+}
+
+/// A configuration file and the part of it that this process takes.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Source {
+    /// The configuration file
+    pub file: PathBuf,
+    /// Which sides of the circuits this process is: provider, microsoft or all
+    #[arg(long, default_value = "all")]
+    pub role: Role,
+}
+
+/// Runs the command and reports its errors as sentences.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Demo(args) => demo::main(&args),
+        Command::Run(args) => run::main(&args),
+        Command::Check(args) => check::main(&args),
+        Command::Show(args) => show::main(&args),
+        Command::Replay(args) => replay::main(&args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(report) => {
+            eprintln!("{report:?}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The tables under construction.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::Ipv4Net;
+
+use super::{Compiled, GLEANED_MOST, Known, LossPath, MeterName, NeighbourSpec, VrfInfo};
+use crate::fib::{Fib, Prefix4};
+use crate::flow::rules::RuleSet;
+use crate::ids::{
+    AdjacencyId, AttachmentId, Epoch, GatewayId, MeterId, NeighbourId, NextHopId, NsgId,
+    PathGroupId, PortId, VrfId,
+};
+use crate::model::{Model, PortName};
+use crate::neighbour::Words;
+use crate::police::{Policer, Rate};
+use crate::tables::{
+    Adjacency, Attachment, Classifier, Gateway, LinkPolicer, NextHop, PathGroup, PortEntry, Tables,
+    deal_shards,
+};
+use crate::wire::eth::MacAddr;
+
+/// Tables under construction.
+#[derive(Debug)]
+pub(super) struct Builder<'a> {
+    pub(super) model: &'a Model,
+    pub(super) known: Known,
+    pub(super) attachments: Vec<Attachment>,
+    pub(super) policers: Vec<LinkPolicer>,
+    pub(super) meters: Vec<MeterName>,
+    pub(super) gateways: Vec<Gateway>,
+    pub(super) nsgs: Vec<RuleSet>,
+    pub(super) nats: Vec<String>,
+    pub(super) loss: Vec<LossPath>,
+    pub(super) advice: Vec<String>,
+    ports: HashMap<&'a PortName, PortId>,
+    classifiers: Vec<Classifier>,
+    vrfs: Vec<Vrf>,
+    next_hops: Vec<NextHop>,
+    adjacencies: Vec<Adjacency>,
+    path_groups: Vec<PathGroup>,
+    neighbours: Vec<NeighbourSpec>,
+    by_neighbour: HashMap<(AttachmentId, Ipv4Addr), AdjacencyId>,
+}
+
+#[derive(Debug)]
+struct Vrf {
+    name: String,
+    routes: BTreeMap<Prefix4, NextHop>,
+}
+
+/// The MAC address of thruway's on a port: the configured one, or one derived from the port's
+/// name; locally administered, never the interface's own.
+pub fn port_mac(port: &crate::model::Port) -> MacAddr {
+    port.mac.unwrap_or_else(|| {
+        let hash = port.name.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        let [a, b, c, d] = hash.to_be_bytes();
+        MacAddr([0x02, 0x74, a, b, c, d])
+    })
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(model: &'a Model) -> Self {
+        let ports = model.ports.iter().enumerate();
+        Self {
+            model,
+            known: Known::default(),
+            attachments: Vec::new(),
+            policers: Vec::new(),
+            meters: Vec::new(),
+            gateways: Vec::new(),
+            nsgs: Vec::new(),
+            nats: Vec::new(),
+            loss: Vec::new(),
+            advice: Vec::new(),
+            ports: ports.map(|(i, port)| (&port.name, PortId::from_index(i))).collect(),
+            classifiers: vec![Classifier::default(); model.ports.len()],
+            vrfs: Vec::new(),
+            next_hops: vec![NextHop::NO_ROUTE],
+            adjacencies: Vec::new(),
+            path_groups: Vec::new(),
+            neighbours: Vec::new(),
+            by_neighbour: HashMap::new(),
+        }
+    }
+
+    /// The port of this name; `None` when another process has it.
+    pub(super) fn port(&self, name: &PortName) -> Option<PortId> {
+        self.ports.get(name).copied()
+    }
+
+    /// thruway's MAC address on a port.
+    pub(super) fn mac(&self, port: PortId) -> MacAddr {
+        port_mac(&self.model.ports[port.index()])
+    }
+
+    /// Adds an attachment and what its port's classifier leads to.
+    pub(super) fn attach(&mut self, attachment: Attachment) -> AttachmentId {
+        let id = AttachmentId::from_index(self.attachments.len());
+        let fresh = self.classifiers[attachment.port.index()].insert(attachment.tags, id);
+        if !fresh {
+            self.advice.push(format!(
+                "{} cannot have {} on port {}: something else has these tags there",
+                attachment.name,
+                attachment.tags,
+                self.model.ports[attachment.port.index()].name,
+            ));
+        }
+        self.attachments.push(attachment);
+        id
+    }
+
+    pub(super) fn meter(&mut self, name: MeterName) -> MeterId {
+        self.meters.push(name);
+        MeterId::from_index(self.meters.len() - 1)
+    }
+
+    pub(super) fn nsg(&mut self, rules: RuleSet) -> NsgId {
+        self.nsgs.push(rules);
+        NsgId::from_index(self.nsgs.len() - 1)
+    }
+
+    pub(super) fn gateway(&mut self, gateway: Gateway) -> GatewayId {
+        self.gateways.push(gateway);
+        GatewayId::from_index(self.gateways.len() - 1)
+    }
+
+    /// A routing domain without routes.
+    pub(super) fn vrf(&mut self, name: String) -> VrfId {
+        self.vrfs.push(Vrf { name, routes: BTreeMap::new() });
+        VrfId::from_index(self.vrfs.len() - 1)
+    }
+
+    /// Adds a route; the last word on a prefix counts.
+    pub(super) fn route(&mut self, vrf: VrfId, prefix: Ipv4Net, next_hop: NextHop) {
+        self.vrfs[vrf.index()].routes.insert(Prefix4::from(prefix), next_hop);
+    }
+
+    /// Adds a route for one address.
+    pub(super) fn host_route(&mut self, vrf: VrfId, address: Ipv4Addr, next_hop: NextHop) {
+        self.route(vrf, Ipv4Net::from(address), next_hop);
+    }
+
+    /// The adjacency of a neighbour on a routed attachment, made at first mention.
+    pub(super) fn adjacency(&mut self, spec: NeighbourSpec, to_onprem: bool) -> AdjacencyId {
+        if let Some(known) = self.by_neighbour.get(&(spec.attachment, spec.address)) {
+            return *known;
+        }
+        let neighbour = NeighbourId::from_index(self.neighbours.len());
+        let attachment = &self.attachments[spec.attachment.index()];
+        let (mac, _) = attachment.own().expect("routed attachments have an address");
+        let adjacency = Adjacency::ip4(
+            (spec.attachment, attachment.port, attachment.tags, attachment.mtu),
+            mac,
+            to_onprem,
+            neighbour,
+            u32::from(spec.address),
+        );
+        self.neighbours.push(spec);
+        let id = AdjacencyId::from_index(self.adjacencies.len());
+        self.adjacencies.push(adjacency);
+        self.by_neighbour.insert((spec.attachment, spec.address), id);
+        id
+    }
+
+    /// Notes that packets to this adjacency would have taken `gateway` without FastPath.
+    pub(super) fn bypasses(&mut self, adjacency: AdjacencyId, gateway: GatewayId) {
+        self.adjacencies[adjacency.index()].fastpath = Some(gateway);
+    }
+
+    /// The group of these paths, made at first mention.
+    pub(super) fn paths(&mut self, adjacencies: &[AdjacencyId]) -> PathGroupId {
+        let paths: Vec<_> =
+            adjacencies.iter().map(|id| (*id, self.adjacencies[id.index()].neighbour)).collect();
+        let known = self.path_groups.iter().position(|group| group.paths == paths);
+        PathGroupId::from_index(known.unwrap_or_else(|| {
+            self.path_groups.push(PathGroup { paths });
+            self.path_groups.len() - 1
+        }))
+    }
+
+    pub(super) fn finish(mut self, workers: usize) -> Compiled {
+        let vrfs = std::mem::take(&mut self.vrfs);
+        let mut ids: HashMap<NextHopKey, NextHopId> = HashMap::new();
+        let (mut fibs, mut infos) = (Vec::new(), Vec::new());
+        for vrf in vrfs {
+            let routes: Vec<_> = vrf
+                .routes
+                .iter()
+                .map(|(prefix, hop)| (*prefix, intern(&mut self.next_hops, &mut ids, *hop)))
+                .collect();
+            fibs.push(Arc::new(Fib::build(routes)));
+            let text = vrf.routes.iter().map(|(prefix, hop)| (*prefix, self.describe(*hop)));
+            infos.push(VrfInfo { routes: text.collect(), name: vrf.name });
+        }
+        let ports = self.model.ports.iter().zip(std::mem::take(&mut self.classifiers));
+        let icmp = self.model.icmp;
+        let tables = Tables {
+            epoch: Epoch(1),
+            ports: ports
+                .map(|(port, classifier)| PortEntry {
+                    name: port.name.to_string(),
+                    accept_88a8: port.accept_88a8,
+                    classifier: Arc::new(classifier),
+                })
+                .collect(),
+            attachments: Arc::new(self.attachments),
+            fibs,
+            next_hops: Arc::new(self.next_hops),
+            adjacencies: Arc::new(self.adjacencies),
+            path_groups: Arc::new(self.path_groups),
+            gleaned: Arc::default(),
+            gateways: Arc::new(self.gateways),
+            nsgs: Arc::new(self.nsgs),
+            nats: self.known.nat_tables,
+            policers: Arc::new(self.policers),
+            words: Arc::new(Words::new(self.neighbours.len() + GLEANED_MOST)),
+            icmp_limit: Arc::new(Policer::new(
+                Rate::per_second(u64::from(icmp.rate.max(1))),
+                u64::from(icmp.burst),
+            )),
+            owners: deal_shards(workers),
+        };
+        Compiled {
+            gateways: tables.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
+            tables,
+            neighbours: self.neighbours,
+            meters: self.meters,
+            nats: self.nats,
+            vrfs: infos,
+            loss: self.loss,
+            advice: self.advice,
+        }
+    }
+
+    /// A next hop in words.
+    fn describe(&self, hop: NextHop) -> String {
+        let adjacency = |id: AdjacencyId| {
+            let adjacency = &self.adjacencies[id.index()];
+            let at = &self.attachments[adjacency.attachment.index()].name;
+            format!("{} ({at})", Ipv4Addr::from(adjacency.address))
+        };
+        match hop {
+            NextHop::Blackhole(reason) => format!("drop ({reason})"),
+            NextHop::Local => "local".to_owned(),
+            NextHop::Connected(id) => format!("connected ({})", self.attachments[id.index()].name),
+            NextHop::Adjacency(id) => adjacency(id),
+            NextHop::Gateway(id) => format!("gateway {}", self.gateways[id.index()].name),
+            NextHop::Paths(id) => {
+                let paths = &self.path_groups[id.index()].paths;
+                paths.iter().map(|(id, _)| adjacency(*id)).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+}
+
+type NextHopKey = (u8, u32);
+
+fn intern(
+    next_hops: &mut Vec<NextHop>,
+    ids: &mut HashMap<NextHopKey, NextHopId>,
+    hop: NextHop,
+) -> NextHopId {
+    let key = match hop {
+        NextHop::Blackhole(reason) => (0, reason as u32),
+        NextHop::Local => (1, 0),
+        NextHop::Connected(id) => (2, u32::from(id.0)),
+        NextHop::Adjacency(id) => (3, id.0),
+        NextHop::Gateway(id) => (4, u32::from(id.0)),
+        NextHop::Paths(id) => (5, u32::from(id.0)),
+    };
+    *ids.entry(key).or_insert_with(|| {
+        next_hops.push(hop);
+        NextHopId::from_index(next_hops.len() - 1)
+    })
+}

@@ -1,0 +1,445 @@
+//! The routing domains and what is in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use ipnet::Ipv4Net;
+
+use super::builder::Builder;
+use super::effective::{Effective, Leads};
+use super::{NeighbourSpec, nsg};
+use crate::frame::DropReason;
+use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
+use crate::model::{
+    Circuit, ForwardProtocol, Gateway as ModelGateway, GatewayIcmp, Model, Nat, NatFiltering,
+    Subnet, VNet,
+};
+use crate::nat::{
+    Filtering, NatConfig, PortForward as NatForward, StaticBinding as NatStatic, Timeouts,
+};
+use crate::police::{Policer, Rate};
+use crate::tables::gateway::GatewayLimits;
+use crate::tables::{Gateway, NextHop, Role};
+use crate::wire::proto;
+
+/// Adds every routing domain and names it in the attachments that use it.
+pub(super) fn add(build: &mut Builder<'_>) {
+    let learned = learn(build);
+    add_vnets(build, &learned);
+    let gateways = add_gateways(build);
+    for index in 0..build.model.circuits.len() {
+        add_private(build, index, &gateways);
+    }
+    add_fastpath(build, &gateways);
+    add_microsoft(build);
+}
+
+/// A path to on-premises that a virtual network's gateway learned.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    weight: u16,
+    as_path_len: u8,
+    adjacency: AdjacencyId,
+}
+
+/// What each virtual network with a gateway learns from its circuits: prefix to equal paths.
+type Learned = HashMap<usize, Vec<(Ipv4Net, PathGroupId)>>;
+
+fn learn(build: &mut Builder<'_>) -> Learned {
+    let model = build.model;
+    let mut learned = Learned::new();
+    for (index, vnet) in model.vnets.iter().enumerate() {
+        let Some(gateway) = &vnet.gateway else { continue };
+        let mut prefixes: BTreeMap<Ipv4Net, Vec<Candidate>> = BTreeMap::new();
+        for connection in model.connections_of(&vnet.name) {
+            let Some(circuit) = position(model, &connection.circuit) else { continue };
+            for (prefix, as_path_len, adjacency) in
+                routes_of(build, circuit, PeeringKind::Private)
+            {
+                let weight = connection.weight;
+                let candidate = Candidate { weight, as_path_len, adjacency };
+                prefixes.entry(prefix).or_default().push(candidate);
+            }
+        }
+        let limit = gateway.sku.limits().routes as usize;
+        if model.service.limits && prefixes.len() > limit {
+            build.advice.push(format!(
+                "the gateway of {} learns {limit} routes at most ({}); {} routes are left out",
+                vnet.name,
+                gateway.sku,
+                prefixes.len() - limit,
+            ));
+        }
+        let most = if model.service.limits { limit } else { usize::MAX };
+        let best = prefixes.into_iter().take(most);
+        let best = best.map(|(prefix, all)| (prefix, build.paths(&best_of(all))));
+        learned.insert(index, best.collect());
+    }
+    learned
+}
+
+/// Highest weight, then shortest AS path; what is equal shares the flows.
+fn best_of(mut candidates: Vec<Candidate>) -> Vec<AdjacencyId> {
+    let rank = |own: &Candidate| (std::cmp::Reverse(own.weight), own.as_path_len);
+    candidates.sort_by_key(rank);
+    let best = candidates.first().map(rank);
+    let equal = candidates.iter().take_while(|own| Some(rank(own)) == best);
+    equal.map(|own| own.adjacency).collect()
+}
+
+/// A circuit's static routes over the links of a peering: prefix, AS path length, adjacency.
+fn routes_of(
+    build: &mut Builder<'_>,
+    circuit: usize,
+    kind: PeeringKind,
+) -> Vec<(Ipv4Net, u8, AdjacencyId)> {
+    let model = build.model;
+    let own = &model.circuits[circuit];
+    let mut found = Vec::new();
+    for route in &model.routes {
+        if route.circuit != own.name || route.peering != kind {
+            continue;
+        }
+        for link in Link::BOTH {
+            if route.link.is_none_or(|only| only == link)
+                && let Some(adjacency) = customer(build, circuit, kind, link)
+            {
+                found.push((route.prefix, route.as_path_len, adjacency));
+            }
+        }
+    }
+    found
+}
+
+/// The customer's router on a link, as a next hop.
+fn customer(
+    build: &mut Builder<'_>,
+    circuit: usize,
+    kind: PeeringKind,
+    link: Link,
+) -> Option<AdjacencyId> {
+    let attachment = *build.known.peerings.get(&(circuit, kind, link))?;
+    let peering = build.model.circuits[circuit].peering(kind)?;
+    let address = peering.customer(link);
+    let spec = NeighbourSpec { attachment, address, mac: None, watched: true };
+    Some(build.adjacency(spec, true))
+}
+
+fn position(model: &Model, circuit: &crate::model::CircuitName) -> Option<usize> {
+    model.circuits.iter().position(|own| own.name == *circuit)
+}
+
+/// Routes of subnets: one domain for those that share all routes, one each for the others.
+fn add_vnets(build: &mut Builder<'_>, learned: &Learned) {
+    let model = build.model;
+    for (number, vnet) in model.vnets.iter().enumerate() {
+        let from = model.gateway_vnet(&vnet.name);
+        let from = from.and_then(|own| model.vnets.iter().position(|vnet| vnet.name == own.name));
+        let learned = from.and_then(|index| learned.get(&index)).map_or(&[][..], |own| &own[..]);
+        let mut shared = None;
+        for (index, subnet) in vnet.subnets.iter().enumerate() {
+            let Some(attachment) = build.known.subnets.get(&(number, index)).copied() else {
+                continue;
+            };
+            let plain = subnet.udrs.is_empty() && subnet.propagate_gateway_routes;
+            let vrf = match (plain, shared) {
+                (true, Some(vrf)) => vrf,
+                _ => {
+                    let vrf = add_subnet_routes(build, vnet, subnet, learned);
+                    if plain {
+                        shared = Some(vrf);
+                    }
+                    vrf
+                }
+            };
+            let rules = subnet.nsg.as_ref().and_then(|name| model.nsg(name));
+            let nsg = rules.map(|rules| nsg::compile(model, vnet, rules, learned));
+            let nsg = nsg.map(|rules| build.nsg(rules));
+            if let Role::Subnet(side) = &mut build.attachments[attachment.index()].role {
+                side.vrf = vrf;
+                side.nsg = nsg;
+            }
+        }
+    }
+}
+
+fn add_subnet_routes(
+    build: &mut Builder<'_>,
+    vnet: &VNet,
+    subnet: &Subnet,
+    learned: &[(Ipv4Net, PathGroupId)],
+) -> VrfId {
+    let mut effective = Effective::system(build.model, vnet);
+    if subnet.propagate_gateway_routes {
+        for (prefix, paths) in learned {
+            effective.learn(*prefix, *paths);
+        }
+    }
+    effective.define(&subnet.udrs);
+    let vrf = build.vrf(format!("{} {}", vnet.name, subnet.name));
+    install(build, vrf, vnet, &effective);
+    vrf
+}
+
+/// Puts effective routes into a domain, with each reachable VM's own next hop below them.
+fn install(build: &mut Builder<'_>, vrf: VrfId, vnet: &VNet, effective: &Effective) {
+    let model = build.model;
+    for (prefix, leads) in effective.iter() {
+        let hop = match leads {
+            Leads::ToVm | Leads::Internet => NextHop::NO_ROUTE,
+            Leads::ToOnprem(paths) => NextHop::Paths(paths),
+            Leads::Nowhere => NextHop::Blackhole(DropReason::Blackhole),
+            Leads::Appliance(address) => appliance(build, vnet, address),
+        };
+        build.route(vrf, prefix, hop);
+    }
+    let peered = model.peered(&vnet.name).map(|(other, _)| other);
+    for reachable in std::iter::once(vnet).chain(peered) {
+        let Some(number) = model.vnets.iter().position(|own| own.name == reachable.name) else {
+            continue;
+        };
+        for (index, subnet) in reachable.subnets.iter().enumerate() {
+            let Some(attachment) = build.known.subnets.get(&(number, index)).copied() else {
+                continue;
+            };
+            if effective.covering(subnet.prefix) == Some(Leads::ToVm) {
+                build.route(vrf, subnet.prefix, NextHop::Connected(attachment));
+            }
+            build.host_route(vrf, subnet.router(), NextHop::Local);
+        }
+        for nic in &reachable.nics {
+            if effective.covering(Ipv4Net::from(nic.ip)) == Some(Leads::ToVm)
+                && let Some(adjacency) = vm(build, reachable, nic.ip)
+            {
+                build.host_route(vrf, nic.ip, NextHop::Adjacency(adjacency));
+            }
+        }
+    }
+}
+
+/// The interface that has an address of a virtual network.
+fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<AdjacencyId> {
+    let number = build.model.vnets.iter().position(|own| own.name == vnet.name)?;
+    let index = vnet.subnets.iter().position(|subnet| subnet.prefix.contains(&address))?;
+    let attachment = *build.known.subnets.get(&(number, index))?;
+    let mac = vnet.nic_at(address).and_then(|nic| nic.mac);
+    let spec = NeighbourSpec { attachment, address, mac, watched: false };
+    Some(build.adjacency(spec, false))
+}
+
+/// A VM that forwards, in this network or a peered one.
+fn appliance(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> NextHop {
+    let model = build.model;
+    let peered = model.peered(&vnet.name).map(|(other, _)| other);
+    let found = std::iter::once(vnet).chain(peered).find(|own| own.contains(address));
+    let adjacency = found.and_then(|own| vm(build, own, address));
+    adjacency.map_or(NextHop::Blackhole(DropReason::Blackhole), NextHop::Adjacency)
+}
+
+/// Gateways with their own routes; by VNet index.
+fn add_gateways(build: &mut Builder<'_>) -> HashMap<usize, GatewayId> {
+    let model = build.model;
+    let mut gateways = HashMap::new();
+    for (number, vnet) in model.vnets.iter().enumerate() {
+        let Some(own) = &vnet.gateway else { continue };
+        let mut effective = Effective::system(model, vnet);
+        effective.define(&own.udrs);
+        let vrf = build.vrf(format!("{} GatewaySubnet", vnet.name));
+        install(build, vrf, vnet, &effective);
+        let gateway = Gateway {
+            name: vnet.name.to_string(),
+            vrf,
+            limits: model.service.limits.then(|| limits(own)),
+            answers_icmp: own.icmp == GatewayIcmp::Answer,
+            instances: u16::from(own.instances),
+            domain: u16::try_from(number).unwrap_or(u16::MAX),
+        };
+        gateways.insert(number, build.gateway(gateway));
+    }
+    gateways
+}
+
+/// Tokens of a gateway last for this part of a second: the service publishes no burst.
+const GATEWAY_BURST_MILLIS: u64 = 50;
+
+fn limits(gateway: &ModelGateway) -> GatewayLimits {
+    let sku = gateway.sku.limits();
+    let policer = |rate: u64, make: fn(u64) -> Rate| {
+        Arc::new(Policer::new(make(rate), rate * GATEWAY_BURST_MILLIS / 1000))
+    };
+    GatewayLimits {
+        bits: policer(sku.bits_per_second, Rate::bits_per_second),
+        packets: policer(sku.packets_per_second, Rate::per_second),
+        new_flows: policer(u64::from(sku.new_flows_per_second), Rate::per_second),
+        flows: u64::from(sku.flows),
+        known: Arc::new(AtomicU64::new(0)),
+    }
+}
+
+/// The networks that a gateway leads to: its own, and those that use it by peering.
+fn behind<'a>(model: &'a Model, vnet: &'a VNet) -> impl Iterator<Item = &'a VNet> {
+    let spokes = model.peered(&vnet.name);
+    let spokes = spokes.filter(|(_, peering)| peering.a == vnet.name && peering.gateway_transit());
+    std::iter::once(vnet).chain(spokes.map(|(spoke, _)| spoke))
+}
+
+fn add_private(build: &mut Builder<'_>, index: usize, gateways: &HashMap<usize, GatewayId>) {
+    let model = build.model;
+    let circuit = &model.circuits[index];
+    let Some(vrf) = peering_vrf(build, index, circuit, PeeringKind::Private) else { return };
+    for connection in model.connections.iter().filter(|own| own.circuit == circuit.name) {
+        let Some(number) = model.vnets.iter().position(|own| own.name == connection.vnet) else {
+            continue;
+        };
+        let Some(gateway) = gateways.get(&number) else { continue };
+        for vnet in behind(model, &model.vnets[number]) {
+            for prefix in &vnet.address_space {
+                build.route(vrf, *prefix, NextHop::Gateway(*gateway));
+            }
+        }
+    }
+}
+
+/// A peering's domain with its links' subnets and what on-premises advertised.
+fn peering_vrf(
+    build: &mut Builder<'_>,
+    index: usize,
+    circuit: &Circuit,
+    kind: PeeringKind,
+) -> Option<VrfId> {
+    let peering = circuit.peering(kind)?;
+    let attachments =
+        Link::BOTH.map(|link| build.known.peerings.get(&(index, kind, link)).copied());
+    if attachments.iter().all(Option::is_none) {
+        return None;
+    }
+    let vrf = build.vrf(format!("{} {kind}", circuit.name));
+    for route in &build.model.routes {
+        if route.circuit == circuit.name && route.peering == kind {
+            build.route(vrf, route.prefix, NextHop::Blackhole(DropReason::NoTransit));
+        }
+    }
+    for (link, attachment) in Link::BOTH.into_iter().zip(attachments) {
+        let Some(attachment) = attachment else { continue };
+        if let Some(adjacency) = customer(build, index, kind, link) {
+            build.host_route(vrf, peering.customer(link), NextHop::Adjacency(adjacency));
+        }
+        build.host_route(vrf, peering.edge(link), NextHop::Local);
+        match &mut build.attachments[attachment.index()].role {
+            Role::Peering(side) => side.vrf = vrf,
+            _ => unreachable!("a peering's attachment"),
+        }
+    }
+    Some(vrf)
+}
+
+/// FastPath: one address of a VM's interface, straight to its adjacency, below the prefix that
+/// leads to the gateway. Addresses beyond a limit have no entry and so take the gateway.
+fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
+    let model = build.model;
+    for plan in model.fastpath() {
+        let connection = &model.connections[plan.connection];
+        let Some(circuit) = position(model, &connection.circuit) else { continue };
+        let Some(vrf) = vrf_of(build, circuit) else { continue };
+        let number = model.vnets.iter().position(|own| own.name == connection.vnet);
+        let gateway = number.and_then(|number| gateways.get(&number)).copied();
+        for entry in &plan.entries {
+            let Some(vnet) = model.vnets.iter().find(|own| own.contains(entry.via)) else {
+                continue;
+            };
+            if let Some(adjacency) = vm(build, vnet, entry.via) {
+                build.host_route(vrf, entry.address, NextHop::Adjacency(adjacency));
+                if let Some(gateway) = gateway {
+                    build.bypasses(adjacency, gateway);
+                }
+            }
+        }
+        for fallback in &plan.fallbacks {
+            build.advice.push(format!(
+                "{} addresses of {} take the gateway instead of FastPath: {}",
+                fallback.addresses,
+                fallback.vnet,
+                fallback.reason.doc(),
+            ));
+        }
+    }
+}
+
+/// The domain of a circuit's private peering.
+fn vrf_of(build: &Builder<'_>, circuit: usize) -> Option<VrfId> {
+    Link::BOTH.into_iter().find_map(|link| {
+        let id = build.known.peerings.get(&(circuit, PeeringKind::Private, link))?;
+        match &build.attachments[id.index()].role {
+            Role::Peering(side) => Some(side.vrf),
+            _ => None,
+        }
+    })
+}
+
+fn add_microsoft(build: &mut Builder<'_>) {
+    let model = build.model;
+    let core = build.vrf("microsoft core".to_owned());
+    let mut domains = vec![core];
+    let mut prefixes: BTreeMap<Ipv4Net, Vec<Candidate>> = BTreeMap::new();
+    for (index, circuit) in model.circuits.iter().enumerate() {
+        domains.extend(peering_vrf(build, index, circuit, PeeringKind::Microsoft));
+        for (prefix, as_path_len, adjacency) in routes_of(build, index, PeeringKind::Microsoft) {
+            let candidate = Candidate { weight: 0, as_path_len, adjacency };
+            prefixes.entry(prefix).or_default().push(candidate);
+        }
+    }
+    for (prefix, candidates) in prefixes {
+        let paths = build.paths(&best_of(candidates));
+        build.route(core, prefix, NextHop::Paths(paths));
+    }
+    for (index, service) in model.services.iter().enumerate() {
+        let Some(attachment) = build.known.services.get(&index).copied() else { continue };
+        for vrf in &domains {
+            build.route(*vrf, service.prefix, NextHop::Connected(attachment));
+            build.host_route(*vrf, service.router, NextHop::Local);
+        }
+        if let Role::Service(side) = &mut build.attachments[attachment.index()].role {
+            side.vrf = core;
+        }
+    }
+}
+
+/// A provider's NAT as the data plane takes it.
+pub(super) fn nat_config(nat: &Nat) -> NatConfig {
+    let protocol = |own| match own {
+        ForwardProtocol::Tcp => proto::TCP,
+        ForwardProtocol::Udp => proto::UDP,
+    };
+    NatConfig {
+        inside: nat.inside.clone(),
+        pool: nat.pool.clone(),
+        statics: nat
+            .statics
+            .iter()
+            .map(|own| NatStatic { inside: own.inside, outside: own.outside })
+            .collect(),
+        forwards: nat
+            .forwards
+            .iter()
+            .map(|own| NatForward {
+                proto: protocol(own.protocol),
+                outside: own.outside,
+                inside: own.inside,
+            })
+            .collect(),
+        timeouts: Timeouts {
+            udp: nat.timeouts.udp,
+            tcp_established: nat.timeouts.tcp_established,
+            tcp_transitory: nat.timeouts.tcp_transitory,
+            icmp: nat.timeouts.icmp,
+        },
+        filtering: match nat.filtering {
+            NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,
+            NatFiltering::AddressDependent => Filtering::AddressDependent,
+            NatFiltering::AddressAndPortDependent => Filtering::AddressAndPortDependent,
+        },
+        ..NatConfig::default()
+    }
+}

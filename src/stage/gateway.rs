@@ -1,0 +1,105 @@
+//! Does the virtual network gateway take it? The SKU's bits, packets, flows and new flows; 1,400
+//! bytes; no fragments; then the gateway's own look-up in the VNet's routes. Only towards the
+//! VNet: the way back never sees a gateway.
+//!
+//! - **Reads** `next_hop`, 5-tuple, `ip_len`, `flags`, `ttl`, `arrival`, `hash`.
+//! - **Writes** `vrf` (the VNet's), `flags`, the time to live.
+//! - **Ends** `gateway_fragment`, `gateway_too_big`, `gateway_ttl_expired`, `gateway_packets`,
+//!   `gateway_bits`, `gateway_flows`, `gateway_new_flows`.
+
+use std::sync::atomic::Ordering;
+
+use super::icmp::{self, Report};
+use super::{Context, lookup};
+use crate::flow::{self, FlowKey};
+use crate::frame::{Batch, Bits, DropReason, Flags, Row};
+use crate::ids::GatewayId;
+use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
+use crate::tables::{Counters, NextHop};
+
+/// Takes the packets of `set` through their gateways; what is left is looked up again, in the
+/// VNet's routes.
+pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+    let mut good = set;
+    for i in Bits(set) {
+        let NextHop::Gateway(id) = cx.tables.next_hop(batch.row(i).next_hop) else {
+            unreachable!("look-up sorted this packet as one for a gateway");
+        };
+        let gateway = cx.tables.gateway(id);
+        if let Err(reason) = admit(cx, gateway, batch.row(i)) {
+            if reason == DropReason::GatewayTooBig
+                && gateway.answers_icmp
+                && batch.row(i).flags.has(Flags::DF)
+            {
+                icmp::report(cx, batch, i, Report::FragmentationNeeded(GATEWAY_MTU));
+            }
+            batch.drop(i, reason);
+            good &= !(1 << i);
+            continue;
+        }
+        let (frame, row) = batch.both(i);
+        lookup::take_one(&mut frame[..], usize::from(row.l3));
+        row.ttl -= 1;
+        row.vrf = gateway.vrf;
+        row.flags.set(Flags::VIA_GATEWAY);
+        count(cx.counters, id, gateway, row);
+    }
+    good
+}
+
+/// Checks a packet against what a gateway takes, cheapest first; nothing is spent on a packet
+/// that fails an earlier check.
+fn admit(cx: &mut Context<'_>, gateway: &Gateway, row: &Row) -> Result<(), DropReason> {
+    if row.flags.has(Flags::FRAGMENT) {
+        return Err(DropReason::GatewayFragment);
+    }
+    if row.ip_len > GATEWAY_MTU {
+        return Err(DropReason::GatewayTooBig);
+    }
+    if row.ttl <= 1 {
+        return Err(DropReason::GatewayTtlExpired);
+    }
+    let Some(limits) = &gateway.limits else { return Ok(()) };
+    known_flow(cx, gateway, limits, row)?;
+    if !limits.packets.admit(row.arrival, 1) {
+        return Err(DropReason::GatewayPackets);
+    }
+    if !limits.bits.admit(row.arrival, u64::from(row.ip_len) * 8) {
+        return Err(DropReason::GatewayBits);
+    }
+    Ok(())
+}
+
+/// Finds the packet's flow among those that the gateway knows, or makes it known.
+fn known_flow(
+    cx: &mut Context<'_>,
+    gateway: &Gateway,
+    limits: &GatewayLimits,
+    row: &Row,
+) -> Result<(), DropReason> {
+    let (key, _) =
+        FlowKey::new(gateway.domain, row.proto, row.src, row.dst, row.sport, row.dport);
+    let flows = &mut cx.shards.shard(flow::shard_of(row.hash)).gateway_flows;
+    if flows.lookup(&key, row.arrival).is_some() {
+        return Ok(());
+    }
+    let gone = flows.expire(row.arrival, usize::MAX);
+    let _ = gone;
+    if limits.known.load(Ordering::Relaxed) >= limits.flows {
+        return Err(DropReason::GatewayFlows);
+    }
+    if !limits.new_flows.admit(row.arrival, 1) {
+        return Err(DropReason::GatewayNewFlows);
+    }
+    flows.insert(key, row.arrival, 0).map_err(|_| DropReason::FlowTableFull)?;
+    limits.known.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn count(counters: &Counters, id: GatewayId, gateway: &Gateway, row: &Row) {
+    let counters = counters.gateway(id);
+    counters.packets.add(1);
+    counters.bytes.add(u64::from(row.ip_len));
+    let instance = row.hash as usize % usize::from(gateway.instances.max(1));
+    counters.instances[instance % counters.instances.len()].add(1);
+}

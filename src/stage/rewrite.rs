@@ -1,0 +1,123 @@
+//! What does the frame look like on the way out? A new layer-2 header: the adjacency's for routed
+//! packets, other tags and the same MAC addresses for cross-connected ones.
+//!
+//! - **Reads** `attachment`, `next_hop`, `l3`, `ip_len`, `outer` (priority bits).
+//! - **Writes** `off`, `len`, the frame.
+//! - **Ends** `fragmentation_needed`, `neighbour_unresolved`; holds packets for neighbours.
+
+use super::icmp::{self, Report};
+use super::lookup::hold;
+use super::state::WaitsFor;
+use super::{Context, meter_in, meter_out};
+use crate::frame::{Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
+use crate::ids::{AdjacencyId, AttachmentId, Direction};
+use crate::tables::{Adjacency, Role};
+use crate::wire::eth::MacAddr;
+use crate::wire::vlan::VID;
+
+/// The adjacency that look-up found for a packet.
+#[inline(always)]
+pub fn adjacency_of(row: &Row) -> AdjacencyId {
+    AdjacencyId(row.next_hop.0)
+}
+
+/// Checks each packet of `set` against the way out's MTU and drops or reports those over it.
+pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+    let mut good = set;
+    for i in Bits(set) {
+        let row = batch.row(i);
+        let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
+        if row.ip_len <= mtu {
+            continue;
+        }
+        if row.flags.has(Flags::DF) {
+            icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
+            batch.drop(i, DropReason::FragmentationNeeded);
+        } else {
+            super::fragment::run(cx, batch, i);
+        }
+        good &= !(1 << i);
+    }
+    good
+}
+
+/// Writes the adjacency's header in front of each packet of `set` and sends it.
+pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
+    for i in Bits(set) {
+        let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
+        let word = cx.tables.words.load(adjacency.neighbour);
+        let Some(mac) = word.mac() else {
+            if word.usable() {
+                hold(cx, batch, i, WaitsFor::Neighbour(adjacency.neighbour));
+            } else {
+                icmp::report(cx, batch, i, Report::HostUnreachable);
+                batch.drop(i, DropReason::NeighbourUnresolved);
+            }
+            continue;
+        };
+        let (mut frame, mut row) = batch.take(i);
+        dress(&mut frame, &mut row, adjacency, mac);
+        if adjacency.to_onprem {
+            meter_out(cx, adjacency.attachment, u64::from(row.ip_len));
+        }
+        cx.out.send(adjacency.port, frame, &row);
+    }
+}
+
+/// Puts the adjacency's header before the IP packet and trims what followed it.
+#[inline(always)]
+pub fn dress(frame: &mut Frame, row: &mut Row, adjacency: &Adjacency, mac: MacAddr) {
+    let size = usize::from(adjacency.header_len);
+    let l3 = usize::from(row.l3);
+    let start = l3 - size;
+    frame[start..l3].copy_from_slice(&adjacency.header[..size]);
+    frame[start..start + 6].copy_from_slice(&mac.0);
+    row.off = row.l3 - u16::from(adjacency.header_len);
+    row.len = u32::from(adjacency.header_len) + u32::from(row.ip_len);
+}
+
+const _: () = assert!(HEADROOM >= 64, "room for every header that is put in front");
+
+/// Swaps the tags of each cross-connected frame of `set` and sends it; a hairpin goes back where
+/// it came from.
+pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
+    for i in Bits(set) {
+        let (mut frame, mut row) = batch.take(i);
+        let arrived = row.attachment;
+        let Role::CrossConnect(cross) = &cx.tables.attachment(arrived).role else {
+            unreachable!("classify sorted this frame as cross-connected");
+        };
+        let hairpin = row.flags.has(Flags::HAIRPIN);
+        let out = if hairpin { arrived } else { cross.out };
+        retag(cx, &mut frame, &mut row, out, hairpin);
+        if !hairpin {
+            match cross.direction {
+                Direction::ToAzure => meter_in(cx, arrived, &row),
+                Direction::ToOnprem => {
+                    meter_out(cx, arrived, u64::from(row.len - u32::from(row.l3 - row.off)));
+                }
+            }
+        }
+        let port = cx.tables.attachment(out).port;
+        cx.out.send(port, frame, &row);
+    }
+}
+
+/// Writes a layer-2 header with the tags of attachment `out`; priority bits stay.
+#[inline(always)]
+fn retag(cx: &Context<'_>, frame: &mut Frame, row: &mut Row, out: AttachmentId, swap: bool) {
+    let tags = cx.tables.attachment(out).tags;
+    let (mut src, mut dst) = icmp::macs(frame, usize::from(row.off));
+    if swap {
+        (src, dst) = (dst, src);
+    }
+    let pcp = if row.tags > 0 { row.outer & !VID } else { 0 };
+    let l3 = usize::from(row.l3);
+    let payload = row.len - u32::from(row.l3 - row.off);
+    let start = tags
+        .write_l2(&mut frame[..], l3, dst, src, pcp, row.ether_type)
+        .expect("the headroom holds two tags");
+    let size = l3 - start;
+    row.off = row.l3 - u16::try_from(size).expect("22 at most");
+    row.len = payload + u32::try_from(size).expect("22 at most");
+}

@@ -1,0 +1,109 @@
+//! What a worker keeps between batches: sessions and flows by shard, and frames that wait.
+
+use std::sync::Arc;
+
+use crate::flow::FlowTable;
+use crate::frame::{Frame, Row};
+use crate::ids::{AttachmentId, NeighbourId, SHARDS, ShardId};
+use crate::nat::{FragmentTable, Nat44, Nat44Shard};
+use crate::time::{Now, Span};
+
+/// Most frames that wait for one neighbour.
+pub const HELD_EACH: usize = 3;
+/// Most frames that wait at one worker.
+pub const HELD_MOST: usize = 1024;
+/// A frame that waited this long goes: ARP had its three tries.
+pub const HELD_SPAN: Span = Span::secs(5);
+
+/// How much state each shard may keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// NSG flows a shard.
+    pub nsg_flows: usize,
+    /// Gateway flows a shard.
+    pub gateway_flows: usize,
+    /// Datagrams in fragments a shard.
+    pub fragments: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { nsg_flows: 16 << 10, gateway_flows: 32 << 10, fragments: 256 }
+    }
+}
+
+/// Idle time of an NSG flow (Azure: 4 minutes).
+pub const NSG_IDLE: Span = Span::secs(240);
+/// Idle time after which a gateway forgets a flow.
+pub const GATEWAY_IDLE: Span = Span::secs(240);
+
+/// One shard's state.
+#[derive(Debug)]
+pub struct Shard {
+    /// By NAT id.
+    pub nats: Vec<Nat44Shard>,
+    /// Flows that security groups allowed.
+    pub nsg_flows: FlowTable,
+    /// Flows that gateways know.
+    pub gateway_flows: FlowTable,
+    /// Ports of datagrams that come in fragments.
+    pub fragments: FragmentTable<(u16, u16)>,
+}
+
+/// The shards; a worker fills only those that it owns.
+#[derive(Debug)]
+pub struct Shards {
+    shards: Vec<Option<Shard>>,
+}
+
+impl Shards {
+    /// State for the shards that `owned` names, with `nats`' bindings.
+    pub fn new(sizes: Sizes, nats: &[Arc<Nat44>], owned: impl Fn(ShardId) -> bool) -> Self {
+        let make = |index: usize| {
+            let id = ShardId::from_index(index);
+            owned(id).then(|| Shard {
+                nats: nats.iter().map(|nat| Nat44Shard::new(id, Arc::clone(nat))).collect(),
+                nsg_flows: FlowTable::new(sizes.nsg_flows, NSG_IDLE),
+                gateway_flows: FlowTable::new(sizes.gateway_flows, GATEWAY_IDLE),
+                fragments: FragmentTable::new(sizes.fragments),
+            })
+        };
+        Self { shards: (0..SHARDS).map(make).collect() }
+    }
+
+    /// A shard of this worker's.
+    ///
+    /// # Panics
+    /// When another worker owns it: *steer* let a packet through that is not ours.
+    #[inline(always)]
+    pub fn shard(&mut self, id: ShardId) -> &mut Shard {
+        self.shards[id.index() % SHARDS].as_mut().expect("steer sends packets to their owner")
+    }
+
+    /// The shards of this worker.
+    pub fn owned(&mut self) -> impl Iterator<Item = &mut Shard> {
+        self.shards.iter_mut().flatten()
+    }
+}
+
+/// What a held frame waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A known neighbour's MAC address.
+    Neighbour(NeighbourId),
+    /// An address on a connected prefix that nobody has asked for yet.
+    Address(AttachmentId, u32),
+}
+
+/// A frame that waits for ARP.
+#[derive(Debug)]
+pub struct Held {
+    /// What it waits for.
+    pub waits_for: WaitsFor,
+    /// Since when.
+    pub since: Now,
+    /// The frame.
+    pub frame: Frame,
+    /// Its facts; look-up starts again from here.
+    pub row: Row,
+}

@@ -1,0 +1,167 @@
+//! The snapshot that workers read: everything they need to forward, compiled and immutable.
+//!
+//! Control builds a new one when something changes and publishes it; a worker loads it once a
+//! turn. What changes too often for that has a word of its own that is written in place: the
+//! state of neighbours ([`Words`]), the tokens of policers, the FIB's cells.
+
+pub mod attachment;
+pub mod classifier;
+pub mod counters;
+pub mod gateway;
+pub mod next_hop;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use attachment::{Attachment, CrossConnect, PeeringSide, Role, ServiceSide, SubnetSide};
+pub use classifier::{Classifier, NO_TAGS};
+pub use counters::{CounterNames, Counters};
+pub use gateway::Gateway;
+pub use next_hop::{Adjacency, NextHop, PathGroup};
+
+use crate::fib::Fib;
+use crate::flow::rules::RuleSet;
+use crate::ids::{
+    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NeighbourId, NextHopId, NsgId, PathGroupId,
+    PolicerId, PortId, SHARDS, ShardId, VrfId, WorkerId,
+};
+use crate::nat::Nat44;
+use crate::neighbour::Words;
+use crate::police::{Accounting, Policer};
+
+/// What is known of a port.
+#[derive(Clone, Debug)]
+pub struct PortEntry {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Whether an outer tag of 0x88A8 counts as a tag here.
+    pub accept_88a8: bool,
+    /// What its tag stacks lead to.
+    pub classifier: Arc<Classifier>,
+}
+
+/// A bandwidth policer of one link and direction.
+#[derive(Clone, Debug)]
+pub struct LinkPolicer {
+    /// The token bucket, shared by all workers.
+    pub bucket: Arc<Policer>,
+    /// Which bytes of a frame count.
+    pub accounting: Accounting,
+    /// Whether ARP, BGP and BFD can be dropped too; else they are only counted.
+    pub police_control: bool,
+}
+
+/// Everything that workers read.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// Moves when decisions kept in flows must be made again.
+    pub epoch: Epoch,
+    /// By [`PortId`].
+    pub ports: Vec<PortEntry>,
+    /// By [`AttachmentId`].
+    pub attachments: Arc<Vec<Attachment>>,
+    /// By [`VrfId`].
+    pub fibs: Vec<Arc<Fib>>,
+    /// By [`NextHopId`]; entry 0 is "no route".
+    pub next_hops: Arc<Vec<NextHop>>,
+    /// By [`AdjacencyId`].
+    pub adjacencies: Arc<Vec<Adjacency>>,
+    /// By [`PathGroupId`].
+    pub path_groups: Arc<Vec<PathGroup>>,
+    /// Neighbours found by ARP on connected prefixes.
+    pub gleaned: Arc<HashMap<(AttachmentId, u32), AdjacencyId>>,
+    /// By [`GatewayId`].
+    pub gateways: Arc<Vec<Gateway>>,
+    /// By [`NsgId`].
+    pub nsgs: Arc<Vec<RuleSet>>,
+    /// By [`NatId`].
+    pub nats: Vec<Arc<Nat44>>,
+    /// By [`PolicerId`].
+    pub policers: Arc<Vec<LinkPolicer>>,
+    /// State and MAC address of every neighbour, by [`NeighbourId`].
+    pub words: Arc<Words>,
+    /// The rate limit of ICMP errors that thruway makes.
+    pub icmp_limit: Arc<Policer>,
+    /// The worker that each shard belongs to.
+    pub owners: [WorkerId; SHARDS],
+}
+
+impl Tables {
+    /// The attachment with this id.
+    #[inline(always)]
+    pub fn attachment(&self, id: AttachmentId) -> &Attachment {
+        &self.attachments[id.index()]
+    }
+
+    /// The FIB of a routing domain.
+    #[inline(always)]
+    pub fn fib(&self, id: VrfId) -> &Fib {
+        &self.fibs[id.index()]
+    }
+
+    /// What a look-up's answer leads to; an answer that is newer than this snapshot counts as
+    /// no route.
+    #[inline(always)]
+    pub fn next_hop(&self, id: NextHopId) -> NextHop {
+        self.next_hops.get(id.index()).copied().unwrap_or(NextHop::NO_ROUTE)
+    }
+
+    /// The adjacency with this id.
+    #[inline(always)]
+    pub fn adjacency(&self, id: AdjacencyId) -> &Adjacency {
+        &self.adjacencies[id.index()]
+    }
+
+    /// The equal-cost paths with this id.
+    #[inline(always)]
+    pub fn path_group(&self, id: PathGroupId) -> &PathGroup {
+        &self.path_groups[id.index()]
+    }
+
+    /// The gateway with this id.
+    #[inline(always)]
+    pub fn gateway(&self, id: GatewayId) -> &Gateway {
+        &self.gateways[id.index()]
+    }
+
+    /// The rules of a network security group.
+    #[inline(always)]
+    pub fn nsg(&self, id: NsgId) -> &RuleSet {
+        &self.nsgs[id.index()]
+    }
+
+    /// The NAT bindings of a provider circuit.
+    #[inline(always)]
+    pub fn nat(&self, id: NatId) -> &Arc<Nat44> {
+        &self.nats[id.index()]
+    }
+
+    /// The policer with this id.
+    #[inline(always)]
+    pub fn policer(&self, id: PolicerId) -> &LinkPolicer {
+        &self.policers[id.index()]
+    }
+
+    /// The worker that owns a shard.
+    #[inline(always)]
+    pub fn owner(&self, shard: ShardId) -> WorkerId {
+        self.owners[shard.index() % SHARDS]
+    }
+
+    /// A port's name.
+    pub fn port_name(&self, id: PortId) -> &str {
+        &self.ports[id.index()].name
+    }
+
+    /// Whether a neighbour can be used or may yet answer; false once its link is down or it
+    /// failed to answer.
+    #[inline(always)]
+    pub fn usable(&self, id: NeighbourId) -> bool {
+        self.words.load(id).usable()
+    }
+}
+
+/// Shards dealt out to workers, round robin.
+pub fn deal_shards(workers: usize) -> [WorkerId; SHARDS] {
+    std::array::from_fn(|shard| WorkerId::from_index(shard % workers.max(1)))
+}

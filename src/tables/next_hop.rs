@@ -1,0 +1,123 @@
+//! Where a prefix leads.
+
+use crate::frame::DropReason;
+use crate::ids::{AdjacencyId, AttachmentId, GatewayId, NeighbourId, PathGroupId, PortId};
+use crate::neighbour::Words;
+use crate::wire::eth::{self, MacAddr};
+use crate::wire::vlan::TagStack;
+
+/// What a look-up leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextHop {
+    /// Nowhere, under this name.
+    Blackhole(DropReason),
+    /// An address of thruway's own.
+    Local,
+    /// A neighbour on this attachment, found by the destination address.
+    Connected(AttachmentId),
+    /// A neighbour, with its rewrite.
+    Adjacency(AdjacencyId),
+    /// A virtual network gateway.
+    Gateway(GatewayId),
+    /// One of several equal paths, by flow.
+    Paths(PathGroupId),
+}
+
+impl NextHop {
+    /// The answer of a FIB that has no route.
+    pub const NO_ROUTE: NextHop = NextHop::Blackhole(DropReason::NoRoute);
+}
+
+/// Room for an Ethernet header with two tags.
+pub const MAX_L2: usize = eth::HEADER + 8;
+
+/// A next hop with its layer-2 rewrite: all but the neighbour's MAC address, which stands in its
+/// word.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub struct Adjacency {
+    /// Ethernet header with tags, destination left zero.
+    pub header: [u8; MAX_L2],
+    /// Bytes of `header` in use.
+    pub header_len: u8,
+    /// The gateway that packets from on-premises to this neighbour would have taken.
+    pub fastpath: Option<GatewayId>,
+    /// Whether packets to this neighbour leave a link towards on-premises.
+    pub to_onprem: bool,
+    /// Port to send by.
+    pub port: PortId,
+    /// Attachment that the neighbour is on.
+    pub attachment: AttachmentId,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// The neighbour's word.
+    pub neighbour: NeighbourId,
+    /// The neighbour's address.
+    pub address: u32,
+}
+
+impl Adjacency {
+    /// An adjacency for IPv4 on `attachment`, whose port, tags, MTU and own MAC address are given.
+    pub fn ip4(
+        (attachment, port, tags, mtu): (AttachmentId, PortId, TagStack, u16),
+        own_mac: MacAddr,
+        to_onprem: bool,
+        neighbour: NeighbourId,
+        address: u32,
+    ) -> Self {
+        let mut header = [0; MAX_L2];
+        let size = eth::HEADER + tags.size();
+        tags.write_l2(&mut header, size, MacAddr::ZERO, own_mac, 0, eth::ether_type::IP4)
+            .expect("two tags fit");
+        Self {
+            header,
+            header_len: u8::try_from(size).expect("22 bytes at most"),
+            fastpath: None,
+            to_onprem,
+            port,
+            attachment,
+            mtu,
+            neighbour,
+            address,
+        }
+    }
+}
+
+/// Equal-cost paths: a flow keeps its path as long as that path lives.
+#[derive(Clone, Debug)]
+pub struct PathGroup {
+    /// Each path's adjacency and the word of its neighbour.
+    pub paths: Vec<(AdjacencyId, NeighbourId)>,
+}
+
+impl PathGroup {
+    /// The path of a flow with this hash, or none when all are down.
+    ///
+    /// Only flows whose path died move, and they spread over what is left.
+    #[inline]
+    pub fn choose(&self, hash: u32, words: &Words) -> Option<AdjacencyId> {
+        let count = self.paths.len();
+        if count == 0 {
+            return None;
+        }
+        let first = spread(hash, count);
+        let (adjacency, neighbour) = self.paths[first];
+        if words.load(neighbour).usable() {
+            return Some(adjacency);
+        }
+        let alive = || self.paths.iter().filter(|(_, n)| words.load(*n).usable());
+        let left = alive().count();
+        if left == 0 {
+            return None;
+        }
+        let again = spread(hash.wrapping_mul(0x9e37_79b1).rotate_left(16), left);
+        alive().nth(again).map(|(adjacency, _)| *adjacency)
+    }
+}
+
+/// Maps a hash onto `0..count` without a division.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the product's upper half is under count")]
+fn spread(hash: u32, count: usize) -> usize {
+    ((u64::from(hash) * count as u64) >> 32) as usize
+}

@@ -1,0 +1,329 @@
+//! One worker: a thread with its share of every port, its shards, its counters; and one turn of
+//! it: receive, run, transmit, housekeeping.
+
+use std::sync::Arc;
+
+use crossbeam::queue::ArrayQueue;
+
+use crate::frame::{BATCH, Batch, DropReason, Frame, Outgoing, Pool, Row};
+use crate::ids::{PortId, WorkerId};
+use crate::io::{Counts, Queue};
+use crate::pipeline;
+use crate::stage::icmp::{self, Report};
+use crate::stage::state::{HELD_SPAN, Held, WaitsFor};
+use crate::stage::{Context, Outbox, Punt, Shards, police};
+use crate::sync::Reader;
+use crate::tables::{Counters, Tables};
+use crate::time::{Now, Span};
+
+/// Packets on their way to the worker that owns their state.
+pub type Handoff = Arc<ArrayQueue<(Frame, Row)>>;
+
+/// What control sends down to a worker.
+#[derive(Debug)]
+pub enum Down {
+    /// A frame that control made.
+    Send(PortId, Outgoing),
+    /// A punted frame that control is done with.
+    Return(Frame),
+    /// A port that came back has a new queue.
+    Queue(PortId, Box<Queue>),
+}
+
+/// The ways between one worker and control: both bounded, both lossy by count.
+#[derive(Clone, Debug)]
+pub struct Rings {
+    /// To control.
+    pub punts: Arc<ArrayQueue<Punt>>,
+    /// From control.
+    pub down: Arc<ArrayQueue<Down>>,
+}
+
+impl Rings {
+    /// Rings with room for this many entries each.
+    pub fn new(room: usize) -> Self {
+        Self { punts: Arc::new(ArrayQueue::new(room)), down: Arc::new(ArrayQueue::new(room)) }
+    }
+}
+
+/// Frames on their way from each worker to each other; `rings[from][to]`.
+pub fn handoffs(workers: usize, room: usize) -> Vec<Vec<Handoff>> {
+    let row = |_| (0..workers).map(|_| Arc::new(ArrayQueue::new(room))).collect();
+    (0..workers).map(row).collect()
+}
+
+/// What a worker is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Which worker.
+    pub id: WorkerId,
+    /// The snapshots that control publishes.
+    pub tables: Reader<Tables>,
+    /// Its share of every port, by [`PortId`].
+    pub queues: Vec<Queue>,
+    /// Its frames.
+    pub pool: Pool,
+    /// Its sessions and flows.
+    pub shards: Shards,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+    /// To and from control.
+    pub rings: Rings,
+    /// To every worker, by [`WorkerId`].
+    pub to: Vec<Handoff>,
+    /// From every worker, by [`WorkerId`].
+    pub from: Vec<Handoff>,
+}
+
+/// One worker.
+#[derive(Debug)]
+pub struct Worker {
+    parts: Parts,
+    out: Outbox,
+    batch: Batch,
+    keep_house_at: Now,
+    /// Whether what leaves by a port keeps the order of the packets that caused it, whichever
+    /// stage sent it; a replay asks for that.
+    pub in_order: bool,
+}
+
+/// How often a worker looks after sessions and policers.
+const HOUSEKEEPING: Span = Span::millis(10);
+/// Sessions and flows that one housekeeping may expire in each shard.
+const EXPIRE_BUDGET: usize = 64;
+
+impl Worker {
+    /// A worker that has not had its first turn.
+    pub fn new(parts: Parts) -> Self {
+        let out = Outbox::new(parts.queues.len(), parts.to.len());
+        Self { parts, out, batch: Batch::new(), keep_house_at: Now(0), in_order: false }
+    }
+
+    /// One turn: takes what came from control, from other workers and from every port, and
+    /// returns how many frames that was.
+    pub fn turn(&mut self, now: Now) -> usize {
+        let mut work = self.from_control();
+        work += self.from_workers();
+        for port in 0..self.parts.queues.len() {
+            let port = PortId::from_index(port);
+            let Self { parts, batch, .. } = self;
+            let counts = parts.queues[port.index()].receive(port, now, &mut parts.pool, batch);
+            if counts == Counts::default() {
+                continue;
+            }
+            note_received(&parts.counters, port, &counts);
+            work += counts.frames as usize;
+            if !batch.is_empty() {
+                self.run(pipeline::received);
+            }
+        }
+        self.release(now);
+        if now >= self.keep_house_at {
+            self.keep_house_at = now + HOUSEKEEPING;
+            self.keep_house(now);
+        }
+        if work > 0 {
+            self.parts.counters.busy_turns.add(1);
+        }
+        work
+    }
+
+    /// The queues, for whoever waits until one of them has something.
+    pub fn queues(&self) -> &[Queue] {
+        &self.parts.queues
+    }
+
+    /// Whether frames wait for neighbours here.
+    pub fn holds_frames(&self) -> bool {
+        !self.out.held.is_empty()
+    }
+
+    /// Runs the batch through `stages` and passes on what leaves it.
+    fn run(&mut self, stages: fn(&mut Context<'_>, &mut Batch)) {
+        let Self { parts, out, batch, .. } = self;
+        let mut cx = Context {
+            tables: parts.tables.load(),
+            worker: parts.id,
+            shards: &mut parts.shards,
+            pool: &mut parts.pool,
+            counters: &parts.counters,
+            out,
+        };
+        stages(&mut cx, batch);
+        self.flush();
+    }
+
+    /// Passes on what the last batch lined up: to ports, other workers and control.
+    fn flush(&mut self) {
+        let Self { parts, out, in_order, .. } = self;
+        for (port, frames) in out.ports.iter_mut().enumerate() {
+            if frames.is_empty() {
+                continue;
+            }
+            if *in_order {
+                frames.sort_by_key(|out| out.order);
+            }
+            let counts = parts.queues[port].transmit(frames, &mut parts.pool);
+            note_sent(&parts.counters, PortId::from_index(port), &counts);
+        }
+        for (to, packets) in out.workers.iter_mut().enumerate() {
+            for packet in packets.drain(..) {
+                if let Err((frame, _)) = parts.to[to].push(packet) {
+                    parts.counters.drop(DropReason::HandoffFull, 1);
+                    parts.pool.put(frame);
+                }
+            }
+        }
+        for punt in out.punts.drain(..) {
+            let is_frame = matches!(punt, Punt::Frame(..));
+            match parts.rings.punts.push(punt) {
+                Ok(()) => parts.counters.punted.add(u64::from(is_frame)),
+                Err(Punt::Frame(frame, _)) => {
+                    parts.counters.drop(DropReason::PuntFull, 1);
+                    parts.pool.put(frame);
+                }
+                // A wish is made again with the next frame that needs it.
+                Err(Punt::Message(_)) => {}
+            }
+        }
+    }
+
+    /// Sends what control made and takes back what it is done with.
+    fn from_control(&mut self) -> usize {
+        let mut work = 0;
+        while work < BATCH
+            && let Some(down) = self.parts.rings.down.pop()
+        {
+            work += 1;
+            match down {
+                Down::Send(port, frame) => {
+                    self.parts.counters.originated.add(1);
+                    self.out.ports[port.index()].push(frame);
+                }
+                Down::Return(frame) => self.parts.pool.put(frame),
+                Down::Queue(port, queue) => self.parts.queues[port.index()] = *queue,
+            }
+        }
+        if work > 0 {
+            self.flush();
+        }
+        work
+    }
+
+    /// Goes on with packets that other workers handed over.
+    fn from_workers(&mut self) -> usize {
+        let mut work = 0;
+        for from in 0..self.parts.from.len() {
+            while !self.batch.is_full()
+                && let Some((frame, row)) = self.parts.from[from].pop()
+            {
+                self.batch.push(frame, row).expect("there is room");
+            }
+            if !self.batch.is_empty() {
+                work += self.batch.len();
+                self.run(pipeline::handed_over);
+            }
+        }
+        work
+    }
+
+    /// Lets frames go whose neighbour answered, and gives up on those that waited too long.
+    fn release(&mut self, now: Now) {
+        if self.out.held.is_empty() {
+            return;
+        }
+        let mut at = 0;
+        let mut late = Batch::new();
+        while at < self.out.held.len() && !self.batch.is_full() && !late.is_full() {
+            let tables = self.parts.tables.load();
+            let Held { waits_for, since, .. } = self.out.held[at];
+            let ready = match waits_for {
+                WaitsFor::Neighbour(id) => {
+                    let word = tables.words.load(id);
+                    word.mac().is_some() || !word.usable()
+                }
+                WaitsFor::Address(attachment, address) => {
+                    tables.gleaned.contains_key(&(attachment, address))
+                }
+            };
+            let expired = now.since(since) >= HELD_SPAN;
+            if !ready && !expired {
+                at += 1;
+                continue;
+            }
+            let Held { frame, row, .. } = self.out.held.remove(at);
+            self.parts.counters.held.sub(1);
+            let batch = if ready { &mut self.batch } else { &mut late };
+            batch.push(frame, row).expect("there is room");
+        }
+        if !self.batch.is_empty() {
+            self.run(pipeline::released);
+        }
+        if !late.is_empty() {
+            std::mem::swap(&mut self.batch, &mut late);
+            self.run(give_up);
+        }
+    }
+
+    fn keep_house(&mut self, now: Now) {
+        let Self { parts, out, .. } = self;
+        let tables = parts.tables.load();
+        for shard in parts.shards.owned() {
+            for nat in &mut shard.nats {
+                nat.expire(now, EXPIRE_BUDGET);
+            }
+            shard.nsg_flows.expire(now, EXPIRE_BUDGET);
+        }
+        let cx = Context {
+            tables,
+            worker: parts.id,
+            shards: &mut parts.shards,
+            pool: &mut parts.pool,
+            counters: &parts.counters,
+            out,
+        };
+        police::touch(&cx, now);
+    }
+}
+
+/// Ends packets whose neighbour never answered.
+fn give_up(cx: &mut Context<'_>, batch: &mut Batch) {
+    for i in crate::frame::Bits(batch.live()) {
+        icmp::report(cx, batch, i, Report::HostUnreachable);
+        batch.drop(i, DropReason::NeighbourUnresolved);
+    }
+    pipeline::finish(cx, batch);
+}
+
+fn note_received(counters: &Counters, port: PortId, counts: &Counts) {
+    counters.received.add(u64::from(counts.frames));
+    counters.split.add(u64::from(counts.split));
+    let lost = [
+        (DropReason::NoFrame, counts.no_frame),
+        (DropReason::FrameTooLong, counts.too_long),
+        (DropReason::SuperFrame, counts.super_frame),
+    ];
+    let port = counters.port(port);
+    for (reason, n) in lost {
+        counters.drop(reason, u64::from(n));
+        port.dropped.add(u64::from(n));
+    }
+    port.rx_frames.add(u64::from(counts.frames));
+    port.rx_bytes.add(counts.bytes);
+}
+
+fn note_sent(counters: &Counters, port: PortId, counts: &Counts) {
+    counters.sent.add(u64::from(counts.frames));
+    let lost = [
+        (DropReason::PortDown, counts.down),
+        (DropReason::PortFull, counts.full),
+        (DropReason::FrameTooLong, counts.too_long),
+    ];
+    let port = counters.port(port);
+    for (reason, n) in lost {
+        counters.drop(reason, u64::from(n));
+        port.dropped.add(u64::from(n));
+    }
+    port.tx_frames.add(u64::from(counts.frames));
+    port.tx_bytes.add(counts.bytes);
+}
