@@ -28,6 +28,9 @@ impl Flags {
     pub const VIA_GATEWAY: Flags = Flags(1 << 8);
     /// thruway made this packet.
     pub const ORIGINATED: Flags = Flags(1 << 9);
+    /// The sender left the TCP or UDP checksum to its hardware: the field holds the sum of the
+    /// pseudo-header, not complemented.
+    pub const PARTIAL_CHECKSUM: Flags = Flags(1 << 10);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
