@@ -34,8 +34,9 @@ impl Flags {
     pub const FRAGMENT_KNOWN: Flags = Flags(1 << 11);
     /// From inside to inside: translated once, to be translated again and sent back.
     pub const HAIRPIN: Flags = Flags(1 << 12);
-    /// NAT took this packet's source for an inside one.
-    pub const IN2OUT: Flags = Flags(1 << 13);
+    /// The sender left the TCP or UDP checksum to its hardware: the field holds the sum of the
+    /// pseudo-header, not complemented.
+    pub const PARTIAL_CHECKSUM: Flags = Flags(1 << 13);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]

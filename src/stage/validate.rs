@@ -82,7 +82,7 @@ pub fn layer2(
     }
     row.ether_type = kind;
     row.l3 = row.off + u16::try_from(at).expect("22 at most");
-    row.flags = Flags::default();
+    row.flags = Flags(row.flags.0 & Flags::PARTIAL_CHECKSUM.0);
     if bytes[0] & 1 != 0 {
         row.flags.set(Flags::L2_GROUP);
     }
