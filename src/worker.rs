@@ -273,6 +273,9 @@ impl Worker {
                 nat.expire(now, EXPIRE_BUDGET);
             }
             shard.nsg_flows.expire(now, EXPIRE_BUDGET);
+            for flows in &mut shard.gateway_flows {
+                flows.expire(now, EXPIRE_BUDGET);
+            }
         }
         let cx = Context {
             tables,

@@ -10,10 +10,9 @@ use super::{LossPath, MeterName, PolicerKey, Side};
 use crate::ids::{AttachmentId, Direction, Link, NatId, PeeringKind, PolicerId, PortId, VrfId};
 use crate::model::limits::LINK_MTU;
 use crate::model::{Accounting as ModelAccounting, Circuit, Peering, PolicerScope, Provider};
-use crate::nat::Nat44;
 use crate::police::{Accounting, Policer, Rate};
 use crate::tables::{
-    Attachment, CrossConnect, LinkPolicer, PeeringSide, Role, ServiceSide, SubnetSide,
+    Attachment, CrossConnect, LinkPolicer, NatEntry, PeeringSide, Role, ServiceSide, SubnetSide,
 };
 use crate::wire::vlan::TagStack;
 
@@ -47,9 +46,15 @@ fn mask(net: Ipv4Net) -> (u32, u32) {
 
 fn add_provider(build: &mut Builder<'_>, provider: &Provider, index: usize, circuit: &Circuit) {
     if let Some(nat) = &provider.nat {
-        build.known.nats.insert(index, NatId::from_index(build.known.nat_tables.len()));
-        build.known.nat_tables.push(Arc::new(Nat44::new(super::routes::nat_config(nat))));
-        build.nats.push(circuit.name.to_string());
+        match super::routes::nat_config(nat).compile() {
+            Ok(bindings) => {
+                build.known.nats.insert(index, NatId::from_index(build.known.nat_tables.len()));
+                let icmp_source = u32::from(nat.icmp_source);
+                build.known.nat_tables.push(NatEntry { bindings, icmp_source });
+                build.nats.push(circuit.name.to_string());
+            }
+            Err(error) => build.errors.push(format!("NAT of {}: {error}", provider.name)),
+        }
     }
     for peering in circuit.peerings() {
         let Some(access) = provider.access(peering.kind) else { continue };
@@ -231,11 +236,12 @@ fn policer(
         return Some(*known);
     }
     let policing = &circuit.policing;
-    let bits = circuit.bandwidth.bits_per_second();
-    let burst = policing.burst_bytes(circuit.bandwidth) * 8;
+    let rate = Rate::kbps(circuit.bandwidth.bits_per_second() / 1000);
+    let rate = rate.expect("a circuit has at most 400 Gbit/s");
+    let burst = policing.burst_bytes(circuit.bandwidth);
     let id = PolicerId::from_index(build.policers.len());
     build.policers.push(LinkPolicer {
-        bucket: Arc::new(Policer::new(Rate::bits_per_second(bits), burst)),
+        bucket: Arc::new(Policer::new(rate, burst)),
         accounting: match policing.accounting {
             ModelAccounting::L1 => Accounting::L1,
             ModelAccounting::L2 => Accounting::L2,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
-use super::{Compiled, GLEANED_MOST, Known, LossPath, MeterName, NeighbourSpec, VrfInfo};
-use crate::fib::{Fib, Prefix4};
+use super::{CompileError, Compiled, GLEANED_MOST, Known, LossPath, MeterName, NeighbourSpec, VrfInfo};
+use crate::fib::{FibWriter, Prefix4};
 use crate::flow::rules::RuleSet;
 use crate::ids::{
     AdjacencyId, AttachmentId, Epoch, GatewayId, MeterId, NeighbourId, NextHopId, NsgId,
@@ -35,6 +35,7 @@ pub(super) struct Builder<'a> {
     pub(super) nats: Vec<String>,
     pub(super) loss: Vec<LossPath>,
     pub(super) advice: Vec<String>,
+    pub(super) errors: Vec<String>,
     ports: HashMap<&'a PortName, PortId>,
     classifiers: Vec<Classifier>,
     vrfs: Vec<Vrf>,
@@ -77,6 +78,7 @@ impl<'a> Builder<'a> {
             nats: Vec::new(),
             loss: Vec::new(),
             advice: Vec::new(),
+            errors: Vec::new(),
             ports: ports.map(|(i, port)| (&port.name, PortId::from_index(i))).collect(),
             classifiers: vec![Classifier::default(); model.ports.len()],
             vrfs: Vec::new(),
@@ -103,7 +105,7 @@ impl<'a> Builder<'a> {
         let id = AttachmentId::from_index(self.attachments.len());
         let fresh = self.classifiers[attachment.port.index()].insert(attachment.tags, id);
         if !fresh {
-            self.advice.push(format!(
+            self.errors.push(format!(
                 "{} cannot have {} on port {}: something else has these tags there",
                 attachment.name,
                 attachment.tags,
@@ -183,17 +185,28 @@ impl<'a> Builder<'a> {
         }))
     }
 
-    pub(super) fn finish(mut self, workers: usize) -> Compiled {
+    pub(super) fn finish(mut self, workers: usize) -> Result<Compiled, CompileError> {
+        if !self.errors.is_empty() {
+            return Err(CompileError { errors: self.errors });
+        }
         let vrfs = std::mem::take(&mut self.vrfs);
         let mut ids: HashMap<NextHopKey, NextHopId> = HashMap::new();
-        let (mut fibs, mut infos) = (Vec::new(), Vec::new());
+        let (mut fibs, mut writers, mut infos) = (Vec::new(), Vec::new(), Vec::new());
         for vrf in vrfs {
             let routes: Vec<_> = vrf
                 .routes
                 .iter()
                 .map(|(prefix, hop)| (*prefix, intern(&mut self.next_hops, &mut ids, *hop)))
                 .collect();
-            fibs.push(Arc::new(Fib::build(routes)));
+            match FibWriter::build(routes) {
+                Ok(writer) => {
+                    fibs.push(writer.fib());
+                    writers.push(writer);
+                }
+                Err(error) => {
+                    return Err(CompileError { errors: vec![format!("{}: {error}", vrf.name)] });
+                }
+            }
             let text = vrf.routes.iter().map(|(prefix, hop)| (*prefix, self.describe(*hop)));
             infos.push(VrfInfo { routes: text.collect(), name: vrf.name });
         }
@@ -220,21 +233,23 @@ impl<'a> Builder<'a> {
             policers: Arc::new(self.policers),
             words: Arc::new(Words::new(self.neighbours.len() + GLEANED_MOST)),
             icmp_limit: Arc::new(Policer::new(
-                Rate::per_second(u64::from(icmp.rate.max(1))),
-                u64::from(icmp.burst),
+                Rate::per_second(u64::from(icmp.rate.max(1))).expect("a 32-bit rate is in range"),
+                if icmp.rate == 0 { 0 } else { u64::from(icmp.burst) },
             )),
+            hash_seed: 0,
             owners: deal_shards(workers),
         };
-        Compiled {
+        Ok(Compiled {
             gateways: tables.gateways.iter().map(|gateway| gateway.name.clone()).collect(),
             tables,
             neighbours: self.neighbours,
             meters: self.meters,
             nats: self.nats,
             vrfs: infos,
+            fibs: writers,
             loss: self.loss,
             advice: self.advice,
-        }
+        })
     }
 
     /// A next hop in words.

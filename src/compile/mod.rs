@@ -11,12 +11,11 @@ mod routes;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
+use crate::fib::FibWriter;
 use crate::ids::{AttachmentId, Direction, Link, NatId, PeeringKind, PolicerId, PortId};
 use crate::model::Model;
-use crate::nat::Nat44;
-use crate::tables::Tables;
+use crate::tables::{NatEntry, Tables};
 use crate::wire::eth::MacAddr;
 
 pub use builder::port_mac;
@@ -80,10 +79,20 @@ pub struct Compiled {
     pub nats: Vec<String>,
     /// By VRF id.
     pub vrfs: Vec<VrfInfo>,
+    /// The writers of the tables' FIBs, by VRF id.
+    pub fibs: Vec<FibWriter>,
     /// Access ports that follow their links.
     pub loss: Vec<LossPath>,
     /// What an operator should know: routes over a gateway's limit, FastPath that falls back.
     pub advice: Vec<String>,
+}
+
+/// Why a model cannot be forwarded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", errors.join("; "))]
+pub struct CompileError {
+    /// Each is a sentence.
+    pub errors: Vec<String>,
 }
 
 /// A routing domain, for people.
@@ -100,7 +109,10 @@ pub struct VrfInfo {
 pub const GLEANED_MOST: usize = 16 << 10;
 
 /// Compiles a model for so many workers.
-pub fn compile(model: &Model, workers: usize) -> Compiled {
+///
+/// # Errors
+/// When parts of the model do not fit together on the ports that they share.
+pub fn compile(model: &Model, workers: usize) -> Result<Compiled, CompileError> {
     let mut build = builder::Builder::new(model);
     attachments::add(&mut build);
     routes::add(&mut build);
@@ -120,5 +132,5 @@ struct Known {
     /// A VNet's subnet, by VNet and subnet index.
     subnets: HashMap<(usize, usize), AttachmentId>,
     services: HashMap<usize, AttachmentId>,
-    nat_tables: Vec<Arc<Nat44>>,
+    nat_tables: Vec<NatEntry>,
 }

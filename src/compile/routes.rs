@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use ipnet::Ipv4Net;
 
 use super::builder::Builder;
 use super::effective::{Effective, Leads};
 use super::{NeighbourSpec, nsg};
+use crate::flow::Census;
 use crate::frame::DropReason;
 use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
 use crate::model::{
@@ -17,12 +17,11 @@ use crate::model::{
     Subnet, VNet,
 };
 use crate::nat::{
-    Filtering, NatConfig, PortForward as NatForward, StaticBinding as NatStatic, Timeouts,
+    Filtering, NatConfig, PortForward as NatForward, Proto, StaticBinding as NatStatic, Timeouts,
 };
 use crate::police::{Policer, Rate};
-use crate::tables::gateway::GatewayLimits;
+use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
 use crate::tables::{Gateway, NextHop, Role};
-use crate::wire::proto;
 
 /// Adds every routing domain and names it in the attachments that use it.
 pub(super) fn add(build: &mut Builder<'_>) {
@@ -156,7 +155,14 @@ fn add_vnets(build: &mut Builder<'_>, learned: &Learned) {
             };
             let rules = subnet.nsg.as_ref().and_then(|name| model.nsg(name));
             let nsg = rules.map(|rules| nsg::compile(model, vnet, rules, learned));
-            let nsg = nsg.map(|rules| build.nsg(rules));
+            let nsg = match nsg {
+                Some(Ok(rules)) => Some(build.nsg(rules)),
+                Some(Err(error)) => {
+                    build.errors.push(format!("NSG of {} {}: {error}", vnet.name, subnet.name));
+                    None
+                }
+                None => None,
+            };
             if let Role::Subnet(side) = &mut build.attachments[attachment.index()].role {
                 side.vrf = vrf;
                 side.nsg = nsg;
@@ -266,15 +272,17 @@ const GATEWAY_BURST_MILLIS: u64 = 50;
 
 fn limits(gateway: &ModelGateway) -> GatewayLimits {
     let sku = gateway.sku.limits();
-    let policer = |rate: u64, make: fn(u64) -> Rate| {
-        Arc::new(Policer::new(make(rate), rate * GATEWAY_BURST_MILLIS / 1000))
+    let per_second = |count: u64| {
+        let rate = Rate::per_second(count).expect("a SKU's rates are in range");
+        Arc::new(Policer::new(rate, count * GATEWAY_BURST_MILLIS / 1000))
     };
+    let bytes = sku.bits_per_second / 8;
+    let bits = Rate::kbps(sku.bits_per_second / 1000).expect("a SKU's rates are in range");
     GatewayLimits {
-        bits: policer(sku.bits_per_second, Rate::bits_per_second),
-        packets: policer(sku.packets_per_second, Rate::per_second),
-        new_flows: policer(u64::from(sku.new_flows_per_second), Rate::per_second),
-        flows: u64::from(sku.flows),
-        known: Arc::new(AtomicU64::new(0)),
+        bits: Arc::new(Policer::new(bits, bytes * GATEWAY_BURST_MILLIS / 1000)),
+        packets: per_second(sku.packets_per_second),
+        new_flows: per_second(u64::from(sku.new_flows_per_second)),
+        flows: Arc::new(Census::new(GATEWAY_IDLE, u64::from(sku.flows))),
     }
 }
 
@@ -409,8 +417,8 @@ fn add_microsoft(build: &mut Builder<'_>) {
 /// A provider's NAT as the data plane takes it.
 pub(super) fn nat_config(nat: &Nat) -> NatConfig {
     let protocol = |own| match own {
-        ForwardProtocol::Tcp => proto::TCP,
-        ForwardProtocol::Udp => proto::UDP,
+        ForwardProtocol::Tcp => Proto::Tcp,
+        ForwardProtocol::Udp => Proto::Udp,
     };
     NatConfig {
         inside: nat.inside.clone(),
@@ -432,9 +440,14 @@ pub(super) fn nat_config(nat: &Nat) -> NatConfig {
         timeouts: Timeouts {
             udp: nat.timeouts.udp,
             tcp_established: nat.timeouts.tcp_established,
-            tcp_transitory: nat.timeouts.tcp_transitory,
+            tcp_opening: nat.timeouts.tcp_transitory,
+            tcp_closing: nat.timeouts.tcp_transitory,
             icmp: nat.timeouts.icmp,
+            quarantine: nat.timeouts.port_quarantine,
+            ..Timeouts::default()
         },
+        sessions: nat.limits.sessions as usize,
+        host_sessions: nat.limits.sessions_per_host.unwrap_or(u32::MAX),
         filtering: match nat.filtering {
             NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,
             NatFiltering::AddressDependent => Filtering::AddressDependent,

@@ -94,8 +94,10 @@ pub struct Row {
     pub next_hop: NextHopId,
     /// Hash of the 5-tuple, the same in both directions.
     pub hash: u32,
-    /// Port the frame goes out by.
-    pub out_port: PortId,
+    /// Shard of a fragment's datagram; valid with [`Flags::FRAGMENT_KNOWN`].
+    pub shard: u8,
+    /// Spare.
+    pub spare: u8,
     /// Outer tag's TCI; valid when `tags` ≥ 1.
     pub outer: u16,
     /// Inner tag's TCI; valid when `tags` ≥ 2.

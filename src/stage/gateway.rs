@@ -7,11 +7,9 @@
 //! - **Ends** `gateway_fragment`, `gateway_too_big`, `gateway_ttl_expired`, `gateway_packets`,
 //!   `gateway_bits`, `gateway_flows`, `gateway_new_flows`.
 
-use std::sync::atomic::Ordering;
-
 use super::icmp::{self, Report};
-use super::{Context, lookup};
-use crate::flow::{self, FlowKey};
+use super::{Context, lookup, nsg};
+use crate::flow::{self, Key};
 use crate::frame::{Batch, Bits, DropReason, Flags, Row};
 use crate::ids::GatewayId;
 use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
@@ -26,7 +24,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
             unreachable!("look-up sorted this packet as one for a gateway");
         };
         let gateway = cx.tables.gateway(id);
-        if let Err(reason) = admit(cx, gateway, batch.row(i)) {
+        if let Err(reason) = admit(cx, id, gateway, batch.row(i)) {
             if reason == DropReason::GatewayTooBig
                 && gateway.answers_icmp
                 && batch.row(i).flags.has(Flags::DF)
@@ -49,7 +47,12 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
 
 /// Checks a packet against what a gateway takes, cheapest first; nothing is spent on a packet
 /// that fails an earlier check.
-fn admit(cx: &mut Context<'_>, gateway: &Gateway, row: &Row) -> Result<(), DropReason> {
+fn admit(
+    cx: &mut Context<'_>,
+    id: GatewayId,
+    gateway: &Gateway,
+    row: &Row,
+) -> Result<(), DropReason> {
     if row.flags.has(Flags::FRAGMENT) {
         return Err(DropReason::GatewayFragment);
     }
@@ -60,11 +63,11 @@ fn admit(cx: &mut Context<'_>, gateway: &Gateway, row: &Row) -> Result<(), DropR
         return Err(DropReason::GatewayTtlExpired);
     }
     let Some(limits) = &gateway.limits else { return Ok(()) };
-    known_flow(cx, gateway, limits, row)?;
+    known_flow(cx, id, gateway, limits, row)?;
     if !limits.packets.admit(row.arrival, 1) {
         return Err(DropReason::GatewayPackets);
     }
-    if !limits.bits.admit(row.arrival, u64::from(row.ip_len) * 8) {
+    if !limits.bits.admit(row.arrival, u64::from(row.ip_len)) {
         return Err(DropReason::GatewayBits);
     }
     Ok(())
@@ -73,27 +76,20 @@ fn admit(cx: &mut Context<'_>, gateway: &Gateway, row: &Row) -> Result<(), DropR
 /// Finds the packet's flow among those that the gateway knows, or makes it known.
 fn known_flow(
     cx: &mut Context<'_>,
+    id: GatewayId,
     gateway: &Gateway,
     limits: &GatewayLimits,
     row: &Row,
 ) -> Result<(), DropReason> {
-    let (key, _) =
-        FlowKey::new(gateway.domain, row.proto, row.src, row.dst, row.sport, row.dport);
-    let flows = &mut cx.shards.shard(flow::shard_of(row.hash)).gateway_flows;
+    let key = Key::new(gateway.domain, &nsg::tuple(row), row.hash);
+    let flows = &mut cx.shards.shard(flow::shard_of(row.hash)).gateway_flows[id.index()];
     if flows.lookup(&key, row.arrival).is_some() {
         return Ok(());
-    }
-    let gone = flows.expire(row.arrival, usize::MAX);
-    let _ = gone;
-    if limits.known.load(Ordering::Relaxed) >= limits.flows {
-        return Err(DropReason::GatewayFlows);
     }
     if !limits.new_flows.admit(row.arrival, 1) {
         return Err(DropReason::GatewayNewFlows);
     }
-    flows.insert(key, row.arrival, 0).map_err(|_| DropReason::FlowTableFull)?;
-    limits.known.fetch_add(1, Ordering::Relaxed);
-    Ok(())
+    flows.insert(&key, 0, row.arrival).map_err(DropReason::from)
 }
 
 fn count(counters: &Counters, id: GatewayId, gateway: &Gateway, row: &Row) {

@@ -14,6 +14,7 @@ pub mod nat44;
 pub mod nsg;
 pub mod police;
 pub mod punt;
+pub mod quoted;
 pub mod rewrite;
 pub mod source_check;
 pub mod state;

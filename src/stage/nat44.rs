@@ -6,43 +6,27 @@
 //! - **Ends** `nat_no_session`, `nat_pool_exhausted`, `nat_table_full`, `nat_host_limit`,
 //!   `nat_unsupported_protocol`, `nat_fragment_unknown`, `nat_bad_icmp`, `nat_filtered`.
 
-use std::sync::Arc;
-
 use super::icmp::{self, Report};
-use super::{Context, Shards};
-use crate::frame::{Batch, Bits, DropReason, Flags, Row};
+use super::{Context, steer};
+use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
 use crate::ids::{Direction, NatId, ShardId};
-use crate::nat::{Nat44, Side, Translated};
-use crate::tables::{CrossConnect, Role};
+use crate::nat::{Owner, Side, Translated};
+use crate::tables::{CrossConnect, NatEntry, Role};
 
-/// Which way NAT takes a packet that came in at `cross`; `Bypass` leaves it alone.
+/// Which way NAT takes a packet that came in at `cross`; none when it leaves it alone.
 #[inline(always)]
-fn side(nat: &Nat44, cross: &CrossConnect, row: &Row) -> Side {
-    let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
-    if own(row.src) || own(row.dst) {
-        return Side::Bypass;
-    }
-    match (cross.direction, nat.side(row)) {
-        (Direction::ToAzure, Side::In2Out) => Side::In2Out,
-        (Direction::ToOnprem, Side::Out2In) => Side::Out2In,
-        _ => Side::Bypass,
-    }
-}
-
-/// The shard that keeps a packet's translation; none when NAT leaves it alone.
-pub fn owner(
-    nat: &Nat44,
-    cross: &CrossConnect,
-    frame: &[u8],
-    row: &Row,
-) -> Option<ShardId> {
+pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
     if row.flags.has(Flags::HAIRPIN) {
-        return Some(nat.owner_out2in(frame, row));
+        return Some(Side::Out2In);
     }
-    match side(nat, cross, row) {
-        Side::In2Out => Some(nat.owner_in2out(frame, row)),
-        Side::Out2In => Some(nat.owner_out2in(frame, row)),
-        Side::Bypass => None,
+    let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
+    if !row.flags.has(Flags::IP4) || own(row.src) || own(row.dst) {
+        return None;
+    }
+    match (cross.direction, nat.bindings.side(row)?) {
+        (Direction::ToAzure, Side::In2Out) => Some(Side::In2Out),
+        (Direction::ToOnprem, Side::Out2In) => Some(Side::Out2In),
+        _ => None,
     }
 }
 
@@ -51,8 +35,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
     let mut good = set;
     for i in Bits(set) {
         let tables = cx.tables;
-        let attachment = batch.row(i).attachment;
-        let Role::CrossConnect(cross) = &tables.attachment(attachment).role else {
+        let Role::CrossConnect(cross) = &tables.attachment(batch.row(i).attachment).role else {
             unreachable!("classify sorted this frame as cross-connected");
         };
         let Some(id) = cross.nat else { continue };
@@ -61,7 +44,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
             Ok(Next::Elsewhere) => good &= !(1 << i),
             Err(reason) => {
                 if matches!(reason, DropReason::NatPoolExhausted | DropReason::NatHostLimit) {
-                    let from = tables.nat(id).icmp_source();
+                    let from = tables.nat(id).icmp_source;
                     icmp::report_from(cx, batch, i, Report::AdminProhibited, from);
                 }
                 batch.drop(i, reason);
@@ -86,42 +69,38 @@ fn one(
     cross: &CrossConnect,
     id: NatId,
 ) -> Result<Next, DropReason> {
-    let nat: &Arc<Nat44> = cx.tables.nat(id);
+    let nat = cx.tables.nat(id);
     let (frame, row) = batch.both(i);
-    if row.flags.has(Flags::HAIRPIN) {
-        return inbound(cx.shards, nat, id, &mut frame[..], row);
+    let Some(side) = side(nat, cross, row) else { return Ok(Next::On) };
+    let shard = shard(nat, side, frame, row)?;
+    let shard = &mut cx.shards.shard(shard).nats[id.index()];
+    if side == Side::Out2In {
+        shard.out2in(&mut frame[..], row)?;
+        return Ok(Next::On);
     }
-    match side(nat, cross, row) {
-        Side::Bypass => Ok(Next::On),
-        Side::Out2In => inbound(cx.shards, nat, id, &mut frame[..], row),
-        Side::In2Out => {
-            let shard = nat.owner_in2out(&frame[..], row);
-            let shard = &mut cx.shards.shard(shard).nats[id.index()];
-            match shard.in2out(&mut frame[..], row)? {
-                Translated::Done => Ok(Next::On),
-                Translated::Hairpin => {
-                    row.flags.set(Flags::HAIRPIN);
-                    let worker = cx.tables.owner(nat.owner_out2in(&frame[..], row));
-                    if worker == cx.worker {
-                        return inbound(cx.shards, nat, id, &mut frame[..], row);
-                    }
-                    cx.out.workers[worker.index()].push(batch.take(i));
-                    cx.counters.handed_over.add(1);
-                    Ok(Next::Elsewhere)
-                }
-            }
-        }
+    if shard.in2out(&mut frame[..], row)? == Translated::Done {
+        return Ok(Next::On);
     }
+    row.flags.set(Flags::HAIRPIN);
+    row.flags.clear(Flags::FRAGMENT_KNOWN);
+    let worker = steer::worker(cx, batch, i)?;
+    if worker == cx.worker {
+        return one(cx, batch, i, cross, id);
+    }
+    cx.out.workers[worker.index()].push(batch.take(i));
+    cx.counters.handed_over.add(1);
+    Ok(Next::Elsewhere)
 }
 
-fn inbound(
-    shards: &mut Shards,
-    nat: &Nat44,
-    id: NatId,
-    frame: &mut [u8],
-    row: &mut Row,
-) -> Result<Next, DropReason> {
-    let shard = nat.owner_out2in(frame, row);
-    shards.shard(shard).nats[id.index()].out2in(frame, row)?;
-    Ok(Next::On)
+/// The shard that translates a packet, once *steer* has seen its fragments meet.
+fn shard(
+    nat: &NatEntry,
+    side: Side,
+    frame: &[u8; FRAME_SIZE],
+    row: &Row,
+) -> Result<ShardId, DropReason> {
+    match nat.bindings.owner(side, frame, row)? {
+        Owner::Session(shard) => Ok(shard),
+        Owner::Fragment(_) => Ok(ShardId(row.shard)),
+    }
 }

@@ -10,6 +10,7 @@
 use super::Context;
 use crate::frame::{Batch, Bits, DropReason, Flags, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
+use crate::police::Size;
 use crate::tables::LinkPolicer;
 use crate::time::Now;
 use crate::wire::proto;
@@ -33,11 +34,11 @@ pub fn is_control(row: &Row) -> bool {
         }
 }
 
-/// What a packet costs a policer, in bits.
+/// What a packet costs a policer, in bytes.
 #[inline(always)]
 pub fn cost(policer: &LinkPolicer, row: &Row) -> u64 {
     let l3 = row.len.saturating_sub(u32::from(row.l3 - row.off));
-    policer.accounting.bits(row.len, l3)
+    Size::plain(row.len, l3).cost(policer.accounting)
 }
 
 /// Packets of one batch that share a policer.
@@ -89,8 +90,8 @@ pub fn run(
 /// The members of a group that the bucket does not admit.
 fn admit(cx: &Context<'_>, batch: &Batch, group: &Group) -> u64 {
     let policer = cx.tables.policer(group.policer);
+    let mut reservation = policer.bucket.reserve();
     loop {
-        let mut reservation = policer.bucket.reserve();
         let mut denied = 0;
         for i in Bits(group.members) {
             let row = batch.row(i);
@@ -99,8 +100,10 @@ fn admit(cx: &Context<'_>, batch: &Batch, group: &Group) -> u64 {
                 denied |= 1 << i;
             }
         }
-        if reservation.commit() {
-            return denied;
+        // Another worker was faster: decide again on what it left.
+        match reservation.commit() {
+            Ok(()) => return denied,
+            Err(again) => reservation = again,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::flow::FlowTable;
+use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
 use crate::ids::{AttachmentId, NeighbourId, SHARDS, ShardId};
-use crate::nat::{FragmentTable, Nat44, Nat44Shard};
+use super::steer::Told;
+use crate::nat::{FragmentTable, Nat44Shard};
+use crate::tables::{Gateway, NatEntry};
 use crate::time::{Now, Span};
 
 /// Most frames that wait for one neighbour.
@@ -32,10 +34,9 @@ impl Default for Sizes {
     }
 }
 
-/// Idle time of an NSG flow (Azure: 4 minutes).
-pub const NSG_IDLE: Span = Span::secs(240);
-/// Idle time after which a gateway forgets a flow.
-pub const GATEWAY_IDLE: Span = Span::secs(240);
+
+/// How long later fragments may follow their first.
+pub const FRAGMENT_IDLE: Span = Span::secs(30);
 
 /// One shard's state.
 #[derive(Debug)]
@@ -44,10 +45,10 @@ pub struct Shard {
     pub nats: Vec<Nat44Shard>,
     /// Flows that security groups allowed.
     pub nsg_flows: FlowTable,
-    /// Flows that gateways know.
-    pub gateway_flows: FlowTable,
+    /// Flows that each gateway knows, by gateway id; none where limits are off.
+    pub gateway_flows: Vec<FlowTable>,
     /// Ports of datagrams that come in fragments.
-    pub fragments: FragmentTable<(u16, u16)>,
+    pub fragments: FragmentTable<Told>,
 }
 
 /// The shards; a worker fills only those that it owns.
@@ -58,14 +59,22 @@ pub struct Shards {
 
 impl Shards {
     /// State for the shards that `owned` names, with `nats`' bindings.
-    pub fn new(sizes: Sizes, nats: &[Arc<Nat44>], owned: impl Fn(ShardId) -> bool) -> Self {
+    pub fn new(
+        sizes: Sizes,
+        (nats, gateways): (&[NatEntry], &[Gateway]),
+        seed: u64,
+        owned: impl Fn(ShardId) -> bool,
+    ) -> Self {
         let make = |index: usize| {
             let id = ShardId::from_index(index);
             owned(id).then(|| Shard {
-                nats: nats.iter().map(|nat| Nat44Shard::new(id, Arc::clone(nat))).collect(),
-                nsg_flows: FlowTable::new(sizes.nsg_flows, NSG_IDLE),
-                gateway_flows: FlowTable::new(sizes.gateway_flows, GATEWAY_IDLE),
-                fragments: FragmentTable::new(sizes.fragments),
+                nats: nats
+                    .iter()
+                    .map(|nat| Nat44Shard::new(id, Arc::clone(&nat.bindings), seed))
+                    .collect(),
+                nsg_flows: FlowTable::new(sizes.nsg_flows, nsg_flow::IDLE),
+                gateway_flows: gateways.iter().map(|own| known_flows(own, sizes)).collect(),
+                fragments: FragmentTable::new(sizes.fragments, FRAGMENT_IDLE),
             })
         };
         Self { shards: (0..SHARDS).map(make).collect() }
@@ -83,6 +92,18 @@ impl Shards {
     /// The shards of this worker.
     pub fn owned(&mut self) -> impl Iterator<Item = &mut Shard> {
         self.shards.iter_mut().flatten()
+    }
+}
+
+/// Room for a gateway's flows: a few more than an even share, since a hash is not even.
+fn known_flows(gateway: &Gateway, sizes: Sizes) -> FlowTable {
+    match &gateway.limits {
+        Some(limits) => {
+            let share = usize::try_from(limits.flows.limit()).unwrap_or(usize::MAX) / SHARDS;
+            let room = (share + share / 4 + 64).min(sizes.gateway_flows);
+            FlowTable::counted(room, Arc::clone(&limits.flows))
+        }
+        None => FlowTable::new(1, Span::secs(1)),
     }
 }
 

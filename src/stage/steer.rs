@@ -8,49 +8,53 @@
 //! those lead.
 //!
 //! - **Reads** `attachment`, `src`, `dst`, `sport`, `dport`, `proto`, `flags`.
-//! - **Writes** `hash`; `sport` and `dport` of later fragments.
-//! - **Ends** `nat_fragment_unknown`; moves packets to another worker.
+//! - **Writes** `hash`, `shard`; `sport` and `dport` of later fragments.
+//! - **Ends** `nat_fragment_unknown`, `nat_bad_icmp`, `nat_no_session`,
+//!   `nat_unsupported_protocol`; moves packets to another worker.
 
-use super::Context;
+use super::{Context, nat44, nsg, quoted};
 use crate::flow;
 use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
 use crate::ids::{ShardId, WorkerId};
-use crate::nat::FragmentKey;
+use crate::nat::{self, FragmentKey};
 use crate::tables::{Role, Tables};
-use crate::wire::icmp4;
 
 /// Hashes each packet of `set` and moves those that another worker owns.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
     let mut mine = set;
     for i in Bits(set) {
-        let (frame, row) = batch.both(i);
-        row.hash = hash(frame, row);
-        let worker = match owner(cx.tables, frame, row) {
-            Owner::Nobody => continue,
-            Owner::Shard(shard) => cx.tables.owner(shard),
-            Owner::Fragments(shard) => {
-                let here = cx.tables.owner(shard);
-                if here == cx.worker {
-                    match learn(cx, shard, frame, row) {
-                        Ok(worker) => worker,
-                        Err(reason) => {
-                            batch.drop(i, reason);
-                            mine &= !(1 << i);
-                            continue;
-                        }
-                    }
-                } else {
-                    here
-                }
+        match worker(cx, batch, i) {
+            Ok(worker) if worker == cx.worker => continue,
+            Ok(worker) => {
+                cx.out.workers[worker.index()].push(batch.take(i));
+                cx.counters.handed_over.add(1);
             }
-        };
-        if worker != cx.worker {
-            mine &= !(1 << i);
-            cx.out.workers[worker.index()].push(batch.take(i));
-            cx.counters.handed_over.add(1);
+            Err(reason) => batch.drop(i, reason),
         }
+        mine &= !(1 << i);
     }
     mine
+}
+
+/// The worker that has to see packet `i` next.
+///
+/// # Errors
+/// When no worker can do anything with it.
+pub fn worker(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    i: usize,
+) -> Result<WorkerId, DropReason> {
+    let (frame, row) = batch.both(i);
+    row.hash = hash(cx.tables.hash_seed, frame, row);
+    match owner(cx.tables, frame, row)? {
+        Owner::Nobody => Ok(cx.worker),
+        Owner::Shard(shard) => Ok(cx.tables.owner(shard)),
+        Owner::Fragments(shard) => {
+            let here = cx.tables.owner(shard);
+            if here == cx.worker { learn(cx, shard, batch, i) } else { Ok(here) }
+        }
+    }
 }
 
 /// Who has to see a packet next.
@@ -65,78 +69,85 @@ pub enum Owner {
 }
 
 /// Who has to see this packet next, given that `hash` is set.
+///
+/// # Errors
+/// When NAT cannot tell, and so could not translate it either.
 #[inline(always)]
-pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Owner {
-    let by_flow = |stateful: bool| {
-        if stateful { Owner::Shard(flow::shard_of(row.hash)) } else { Owner::Nobody }
-    };
-    let owner = match &tables.attachment(row.attachment).role {
+pub fn owner(
+    tables: &Tables,
+    frame: &[u8; FRAME_SIZE],
+    row: &Row,
+) -> Result<Owner, DropReason> {
+    let stateful = match &tables.attachment(row.attachment).role {
         Role::CrossConnect(cross) => {
-            let Some(nat) = cross.nat else { return Owner::Nobody };
-            match super::nat44::owner(tables.nat(nat), cross, frame, row) {
-                Some(shard) => Owner::Shard(shard),
-                None => Owner::Nobody,
-            }
+            let Some(id) = cross.nat else { return Ok(Owner::Nobody) };
+            let entry = tables.nat(id);
+            let Some(side) = nat44::side(entry, cross, row) else { return Ok(Owner::Nobody) };
+            return Ok(match entry.bindings.owner(side, frame, row)? {
+                nat::Owner::Session(shard) => Owner::Shard(shard),
+                nat::Owner::Fragment(_) if row.flags.has(Flags::FRAGMENT_KNOWN) => {
+                    Owner::Shard(ShardId(row.shard))
+                }
+                nat::Owner::Fragment(shard) => Owner::Fragments(shard),
+            });
         }
-        Role::Peering(side) => by_flow(side.stateful),
-        Role::Subnet(side) => by_flow(side.nsg.is_some()),
-        Role::Service(_) => Owner::Nobody,
+        Role::Peering(side) => side.stateful,
+        Role::Subnet(side) => side.nsg.is_some(),
+        Role::Service(_) => false,
     };
-    let fragment = row.flags.has(Flags::FRAGMENT) && !row.flags.has(Flags::FRAGMENT_KNOWN);
-    match owner {
-        Owner::Shard(_) if fragment => Owner::Fragments(flow::shard_of(
-            flow::hash5(row.src, row.dst, identification(frame, row), 0, row.proto),
-        )),
-        other => other,
+    if !stateful {
+        return Ok(Owner::Nobody);
     }
+    if row.flags.has(Flags::FRAGMENT) && !row.flags.has(Flags::FRAGMENT_KNOWN) {
+        let key = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
+        return Ok(Owner::Fragments(key.shard()));
+    }
+    Ok(Owner::Shard(flow::shard_of(row.hash)))
+}
+
+/// What the first fragment of a datagram tells the later ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Told {
+    sport: u16,
+    dport: u16,
+    shard: u8,
 }
 
 /// At the fragments' shard: the first tells its ports, the later ones learn them. Returns the
 /// worker that the datagram's flow belongs to.
 fn learn(
     cx: &mut Context<'_>,
-    shard: ShardId,
-    frame: &[u8; FRAME_SIZE],
-    row: &mut Row,
+    meeting: ShardId,
+    batch: &mut Batch,
+    i: usize,
 ) -> Result<WorkerId, DropReason> {
-    let key = FragmentKey {
-        src: row.src,
-        dst: row.dst,
-        id: identification(frame, row),
-        proto: row.proto,
-    };
-    let fragments = &mut cx.shards.shard(shard).fragments;
-    if row.flags.has(Flags::LATER_FRAGMENT) {
-        let ports = fragments.lookup(&key, row.arrival).ok_or(DropReason::NatFragmentUnknown)?;
-        (row.sport, row.dport) = *ports;
-    } else {
-        fragments.insert(key, row.arrival, (row.sport, row.dport));
-    }
+    let (frame, row) = batch.both(i);
+    let key = FragmentKey::of(&frame[..], row).ok_or(DropReason::Ip4TooShort)?;
     row.flags.set(Flags::FRAGMENT_KNOWN);
-    row.hash = hash(frame, row);
-    Ok(match owner(cx.tables, frame, row) {
-        Owner::Shard(shard) => cx.tables.owner(shard),
-        Owner::Nobody | Owner::Fragments(_) => cx.worker,
-    })
-}
-
-/// The identification of a packet's datagram.
-#[inline(always)]
-fn identification(frame: &[u8; FRAME_SIZE], row: &Row) -> u16 {
-    let at = usize::from(row.l3) + 4;
-    u16::from_be_bytes([frame[at], frame[at + 1]])
+    if row.flags.has(Flags::LATER_FRAGMENT) {
+        let fragments = &mut cx.shards.shard(meeting).fragments;
+        let told = fragments.find(key, row.arrival).ok_or(DropReason::NatFragmentUnknown)?;
+        (row.sport, row.dport, row.shard) = (told.sport, told.dport, told.shard);
+    } else {
+        row.shard = match &cx.tables.attachment(row.attachment).role {
+            Role::CrossConnect(cross) => {
+                let id = cross.nat.ok_or(DropReason::NatNoSession)?;
+                cx.tables.nat(id).bindings.outside_owner(row)?.0
+            }
+            _ => flow::shard_of(row.hash).0,
+        };
+        let told = Told { sport: row.sport, dport: row.dport, shard: row.shard };
+        cx.shards.shard(meeting).fragments.record(key, told, row.arrival);
+    }
+    row.hash = hash(cx.tables.hash_seed, frame, row);
+    Ok(cx.tables.owner(ShardId(row.shard)))
 }
 
 /// The flow's hash: of the 5-tuple, or of what an ICMP error quotes, which runs the other way and
 /// so hashes alike.
 #[inline(always)]
-pub fn hash(frame: &[u8; FRAME_SIZE], row: &Row) -> u32 {
-    if row.flags.has(Flags::ICMP_ERROR) {
-        let quote = usize::from(row.l4) + icmp4::HEADER;
-        let end = usize::from(row.l3) + usize::from(row.ip_len);
-        if let Some(quoted) = frame.get(quote..end).and_then(flow::Quoted::read) {
-            return quoted.hash();
-        }
-    }
-    flow::hash5(row.src, row.dst, row.sport, row.dport, row.proto)
+pub fn hash(seed: u64, frame: &[u8; FRAME_SIZE], row: &Row) -> u32 {
+    let quoted = row.flags.has(Flags::ICMP_ERROR).then(|| quoted::tuple(frame, row)).flatten();
+    let tuple = quoted.unwrap_or_else(|| nsg::tuple(row));
+    flow::hash5(seed, tuple.src, tuple.dst, tuple.sport, tuple.dport, tuple.proto)
 }

@@ -1,10 +1,11 @@
 //! A virtual network gateway as workers see it.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
+use crate::flow::Census;
 use crate::ids::VrfId;
 use crate::police::Policer;
+use crate::time::Span;
 
 /// The limits of a gateway's SKU and where its packets are looked up; several instances share
 /// the flows and the limits are those of the whole gateway.
@@ -33,11 +34,13 @@ pub struct GatewayLimits {
     pub packets: Arc<Policer>,
     /// New flows a second.
     pub new_flows: Arc<Policer>,
-    /// Most flows at a time.
-    pub flows: u64,
-    /// Flows known now, over all shards.
-    pub known: Arc<AtomicU64>,
+    /// Flows known now over all shards, and how many there may be.
+    pub flows: Arc<Census>,
 }
 
 /// Largest packet that a gateway carries, in bytes (ExpressRoute gateways, 1,400).
 pub const GATEWAY_MTU: u16 = 1400;
+
+/// How long a gateway remembers a flow after its last packet; the service publishes none, so it
+/// is that of security groups.
+pub const GATEWAY_IDLE: Span = Span::secs(240);

@@ -25,7 +25,7 @@ use crate::ids::{
     AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NeighbourId, NextHopId, NsgId, PathGroupId,
     PolicerId, PortId, SHARDS, ShardId, VrfId, WorkerId,
 };
-use crate::nat::Nat44;
+use crate::nat::Bindings;
 use crate::neighbour::Words;
 use crate::police::{Accounting, Policer};
 
@@ -49,6 +49,15 @@ pub struct LinkPolicer {
     pub accounting: Accounting,
     /// Whether ARP, BGP and BFD can be dropped too; else they are only counted.
     pub police_control: bool,
+}
+
+/// NAT of one provider circuit.
+#[derive(Clone, Debug)]
+pub struct NatEntry {
+    /// Pool, bindings and timeouts.
+    pub bindings: Arc<Bindings>,
+    /// The source of ICMP errors that the NAT makes.
+    pub icmp_source: u32,
 }
 
 /// Everything that workers read.
@@ -75,13 +84,15 @@ pub struct Tables {
     /// By [`NsgId`].
     pub nsgs: Arc<Vec<RuleSet>>,
     /// By [`NatId`].
-    pub nats: Vec<Arc<Nat44>>,
+    pub nats: Vec<NatEntry>,
     /// By [`PolicerId`].
     pub policers: Arc<Vec<LinkPolicer>>,
     /// State and MAC address of every neighbour, by [`NeighbourId`].
     pub words: Arc<Words>,
     /// The rate limit of ICMP errors that thruway makes.
     pub icmp_limit: Arc<Policer>,
+    /// Seed of the flows' hash: secret when live, fixed in a replay.
+    pub hash_seed: u64,
     /// The worker that each shard belongs to.
     pub owners: [WorkerId; SHARDS],
 }
@@ -132,7 +143,7 @@ impl Tables {
 
     /// The NAT bindings of a provider circuit.
     #[inline(always)]
-    pub fn nat(&self, id: NatId) -> &Arc<Nat44> {
+    pub fn nat(&self, id: NatId) -> &NatEntry {
         &self.nats[id.index()]
     }
 
