@@ -20,7 +20,7 @@ struct Link {
 }
 
 /// A wheel of entries that are numbers below its capacity.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wheel {
     /// Entries first, then one head a slot: circular lists without special cases.
     links: Vec<Link>,

@@ -19,14 +19,17 @@
 //!
 //! It does not send ICMP, answer ARP, look at routes, read a clock or log.
 
+mod apart;
 pub mod binding;
 pub mod config;
 mod expiry;
 pub mod fragments;
 pub mod icmp_error;
+mod open;
 pub mod pool;
 mod rewrite;
 mod rng;
+mod room;
 pub mod session;
 pub mod shard;
 mod state;

@@ -24,26 +24,26 @@ pub(super) enum Presence {
     Gone,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct State {
-    sessions: Slab<Session>,
+    pub(super) sessions: Slab<Session>,
     /// Both directions; number = session * 2, plus 1 for out2in.
     flows: Index,
-    mappings: Slab<Mapping>,
+    pub(super) mappings: Slab<Mapping>,
     /// Both sides; number = mapping * 2, plus 1 for the outside endpoint.
     endpoints: Index,
-    hosts: Slab<Host>,
+    pub(super) hosts: Slab<Host>,
     addresses: Index,
-    session_wheel: Wheel,
+    pub(super) session_wheel: Wheel,
     /// Mappings that have no sessions.
-    mapping_wheel: Wheel,
+    pub(super) mapping_wheel: Wheel,
     hasher: Hasher,
     quarantine: Span,
     /// No change gives any session a shorter life than this.
-    shortest: Span,
-    host_sessions: u32,
+    pub(super) shortest: Span,
+    pub(super) host_sessions: u32,
     /// No session or mapping can end before.
-    full_until: Now,
+    pub(super) full_until: Now,
     pub(super) created: u64,
     pub(super) expired: u64,
 }
@@ -194,98 +194,6 @@ impl State {
         std::iter::successors(first, move |&id| next(self.sessions.at(id).next))
     }
 
-    // Room
-
-    /// Whether a host may have one session more.
-    pub(super) fn host_has_room(&mut self, host: u32, now: Now) -> bool {
-        let limit = self.host_sessions;
-        let entry = self.hosts.at(host);
-        if entry.sessions < limit {
-            return true;
-        }
-        if now < entry.full_until {
-            return false;
-        }
-        let mut until = now + self.shortest;
-        let mut mapping = entry.mappings;
-        while mapping != NIL {
-            let next_mapping = self.mappings.at(mapping).next;
-            let mut session = self.mappings.at(mapping).sessions;
-            while session != NIL {
-                let next = self.sessions.at(session).next;
-                if self.sessions.at(session).deadline <= now {
-                    self.unlink(session);
-                } else {
-                    until = until.min(self.sessions.at(session).deadline);
-                }
-                session = next;
-            }
-            mapping = next_mapping;
-        }
-        let host = self.hosts.at_mut(host);
-        host.full_until = until;
-        host.sessions < limit
-    }
-
-    /// Whether there is room for a session, and for a mapping if one is needed.
-    pub(super) fn has_room(&mut self, mapping_too: bool, now: Now) -> bool {
-        if !self.is_full(mapping_too) {
-            return true;
-        }
-        if now >= self.full_until {
-            self.sweep(now);
-        }
-        !self.is_full(mapping_too)
-    }
-
-    fn is_full(&self, mapping_too: bool) -> bool {
-        self.sessions.is_full() || (mapping_too && self.mappings.is_full())
-    }
-
-    /// Removes everything that has ended.
-    #[cold]
-    fn sweep(&mut self, now: Now) {
-        while self.expire_one(now).is_some() {}
-        let mut until = (now + self.shortest).min(Wheel::next_tick(now));
-        let mut at = self.session_wheel.next_current(None);
-        while let Some(id) = at {
-            at = self.session_wheel.next_current(Some(id));
-            match self.sessions.at(id).deadline {
-                deadline if deadline <= now => self.end(id, now),
-                deadline => until = until.min(deadline),
-            }
-        }
-        let mut at = self.mapping_wheel.next_current(None);
-        while let Some(id) = at {
-            at = self.mapping_wheel.next_current(Some(id));
-            match self.settle(id, now) {
-                Presence::Resting(deadline) => until = until.min(deadline),
-                Presence::Alive(_) | Presence::Gone => {}
-            }
-        }
-        self.full_until = until;
-    }
-
-    /// Looks at one entry whose time may have come; `None` when there is none. `Some(true)` when
-    /// that was a session, and it ended.
-    pub(super) fn expire_one(&mut self, now: Now) -> Option<bool> {
-        if let Some(id) = self.session_wheel.pop_passed(now) {
-            let deadline = self.sessions.at(id).deadline;
-            if deadline > now {
-                self.session_wheel.insert(id, deadline, now);
-                return Some(false);
-            }
-            self.end(id, now);
-            return Some(true);
-        }
-        let id = self.mapping_wheel.pop_passed(now)?;
-        if let Presence::Resting(until) = self.settle(id, now) {
-            self.mapping_wheel.remove(id);
-            self.mapping_wheel.insert(id, until, now);
-        }
-        Some(false)
-    }
-
     // Beginning
 
     /// A mapping; the caller has seen that there is room. It must get a session at once.
@@ -412,7 +320,7 @@ impl State {
 
     /// Takes a session that has ended out of everything. Its mapping stays, and waits in the wheel
     /// if it has no other.
-    fn unlink(&mut self, id: u32) {
+    pub(super) fn unlink(&mut self, id: u32) {
         let Self { sessions, flows, hasher, .. } = self;
         let session = *sessions.at(id);
         for on in [Side::In2Out, Side::Out2In] {

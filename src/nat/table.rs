@@ -8,7 +8,7 @@
 use crate::mem::prefetch;
 
 /// Entries by number; numbers are given out again, last freed first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slab<T> {
     items: Vec<T>,
     free: Vec<u32>,
@@ -71,7 +71,7 @@ impl<T> Slab<T> {
 }
 
 /// From hash to number.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Index {
     slots: Box<[u32]>,
     mask: usize,
