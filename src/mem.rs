@@ -2,9 +2,12 @@
 #![allow(unsafe_code)]
 
 use std::io;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::ptr::NonNull;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
+use zerocopy::FromZeros;
 
 /// An anonymous, zeroed mapping; huge pages are asked for and not insisted on.
 #[derive(Debug)]
@@ -42,6 +45,39 @@ impl Mapping {
         Ok(Self { base, size })
     }
 
+    /// Reserves at least `size` bytes of address space that read as zeroes; memory is taken page by
+    /// page (4 KiB) as it is written, and `MAP_NORESERVE` keeps the rest out of the kernel's books.
+    ///
+    /// # Errors
+    /// When the kernel has no address space to give, or keeps strict books.
+    pub fn reserve(size: usize) -> io::Result<Self> {
+        let size = size.max(1).next_multiple_of(if size >= HUGE_PAGE { HUGE_PAGE } else { 4096 });
+        // SAFETY: a fresh anonymous private mapping at an address that the kernel picks.
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(
+                std::ptr::null_mut(),
+                size,
+                ProtFlags::READ | ProtFlags::WRITE,
+                MapFlags::PRIVATE | MapFlags::NORESERVE,
+            )
+        }?;
+        // SAFETY: the range is the mapping made above. A refusal only costs memory, where the
+        // system hands out huge pages unasked.
+        let _ = unsafe { rustix::mm::madvise(base, size, Advice::LinuxNoHugepage) };
+        let base = NonNull::new(base.cast::<u8>()).expect("mmap does not return null");
+        Ok(Self { base, size })
+    }
+
+    /// Asks for huge pages from byte `from` to the end; a hint.
+    pub fn want_huge(&self, from: usize) {
+        let from = from.next_multiple_of(4096).min(self.size);
+        // SAFETY: `from` is at most `size`, so the address stays inside the mapping or at its end.
+        let start = unsafe { self.base.as_ptr().add(from) };
+        // SAFETY: the range is inside the mapping. A refusal only costs speed.
+        let _ =
+            unsafe { rustix::mm::madvise(start.cast(), self.size - from, Advice::LinuxHugepage) };
+    }
+
     /// Where the mapping begins.
     pub fn base(&self) -> NonNull<u8> {
         self.base
@@ -57,6 +93,45 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: base and size are those of the mapping that `new` made, unmapped once, here.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.size) };
+    }
+}
+
+/// A fixed array of `LEN` items, all zeroes at first, whose memory is taken as it is written: the
+/// address of an item never changes, and an index masked to `LEN` needs no bounds check.
+#[derive(Debug)]
+pub struct HugeVec<T, const LEN: usize> {
+    mapping: Mapping,
+    items: PhantomData<T>,
+}
+
+impl<T: FromZeros, const LEN: usize> HugeVec<T, LEN> {
+    /// Reserves the array.
+    ///
+    /// # Errors
+    /// When the kernel has no address space to give.
+    pub fn reserve() -> io::Result<Self> {
+        const {
+            assert!(!std::mem::needs_drop::<T>(), "items are unmapped, not dropped");
+            assert!(align_of::<T>() <= 4096, "a mapping is aligned to a page");
+        }
+        Ok(Self { mapping: Mapping::reserve(size_of::<[T; LEN]>())?, items: PhantomData })
+    }
+
+    /// Asks for huge pages from item `from` to the end; a hint.
+    pub fn want_huge(&self, from: usize) {
+        self.mapping.want_huge(from * size_of::<T>());
+    }
+}
+
+impl<T: FromZeros, const LEN: usize> Deref for HugeVec<T, LEN> {
+    type Target = [T; LEN];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T; LEN] {
+        // SAFETY: the mapping is as long as the array, aligned to a page (asserted to be enough for
+        // T), lives as long as `self`, and began as zeroes, which `FromZeros` makes a valid T.
+        // Nothing hands out its bytes mutably.
+        unsafe { self.mapping.base.cast::<[T; LEN]>().as_ref() }
     }
 }
 

@@ -1,1 +1,46 @@
-//! fib
+//! Which next hop does an address lead to? The forwarding table (FIB) of one VRF.
+//!
+//! | file | question |
+//! |---|---|
+//! | [`prefix`] | which addresses does a route cover |
+//! | [`trie`] | which routes are there: ordered, slow, trusted; for both address families |
+//! | `compact` | where does an address lead: the compiled form that workers read |
+//! | `writer` | how does a change reach the workers: in place, word by word |
+//! | `blocks` | when may a replaced part be used again |
+//! | [`synth`] | a table as large and as nested as the Internet's, for benches |
+//!
+//! Workers hold an `Arc<Fib>`, taken from the snapshot; control holds the [`FibWriter`]. A change
+//! is visible to workers at once and needs no new snapshot. `NextHopId(0)` means no route.
+//!
+//! Not here: what a next hop is, which of several routes is best, IPv6's compiled form.
+
+mod blocks;
+mod compact;
+pub mod prefix;
+pub mod synth;
+pub mod trie;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use compact::Fib;
+pub use prefix::{Prefix4, Prefix6};
+pub use trie::Trie;
+pub use writer::{FibError, FibWriter, Mark};
+
+use std::sync::Arc;
+
+use crate::ids::NextHopId;
+
+impl Fib {
+    /// A table that will not change; for one that will, keep its [`FibWriter`].
+    ///
+    /// # Errors
+    /// As for [`FibWriter::build`].
+    pub fn build(
+        routes: impl IntoIterator<Item = (Prefix4, NextHopId)>,
+    ) -> Result<Arc<Fib>, FibError> {
+        FibWriter::build(routes).map(|writer| writer.fib())
+    }
+}
