@@ -5,6 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Header length in bytes.
 pub const HEADER: usize = 8;
+/// Where the checksum stands in the header.
+pub const CHECKSUM: usize = 2;
 
 /// ICMP types.
 pub mod kind {

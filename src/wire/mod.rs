@@ -2,15 +2,30 @@
 //!
 //! Headers are views over bytes in network order: they judge nothing and never panic. What a
 //! packet must be like is the business of the *validate* stage.
+//!
+//! Beside the headers stand four tools on whole frames: [`build`] makes them, [`show`] prints one
+//! as a line, [`offload`] finishes the checksum that a sender left open, and [`segment`] cuts a
+//! super-frame.
 
 pub mod arp;
+pub mod build;
 pub mod checksum;
 pub mod eth;
 pub mod icmp4;
+pub mod icmp6;
 pub mod ip4;
+pub mod ip6;
+pub mod offload;
+pub mod segment;
+pub mod show;
 pub mod tcp;
 pub mod udp;
 pub mod vlan;
+
+#[cfg(test)]
+mod properties;
+
+pub use show::show;
 
 /// IP protocol numbers (IANA).
 pub mod proto {
@@ -20,4 +35,6 @@ pub mod proto {
     pub const TCP: u8 = 6;
     /// UDP, RFC 768.
     pub const UDP: u8 = 17;
+    /// ICMP for IPv6, RFC 4443.
+    pub const ICMP6: u8 = 58;
 }
