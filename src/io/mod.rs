@@ -1,6 +1,32 @@
 //! The outside: ports, clocks and the system calls under them.
+//!
+//! ```text
+//!  control ── Port ──┐ link state, carrier, reopen
+//!                    │
+//!  worker ── Queue ──┴── tap | packet | memory ── sys
+//!        └── Sleeper (poll), clock
+//! ```
 
+<<<<<<< HEAD
 pub mod pcap;
+=======
+pub mod clock;
+pub mod error;
+pub mod guard;
+mod mail;
+pub mod memory;
+pub mod netns;
+pub mod packet;
+pub mod poll;
+>>>>>>> io
 pub mod port;
+pub mod steer;
+pub mod sys;
+pub mod tap;
 
-pub use port::{Counts, Queue};
+pub use error::PortError;
+pub use netns::Netns;
+pub use packet::PacketSpec;
+pub use poll::{Idle, Sleeper, Waker};
+pub use port::{Counts, LinkState, Port, PortKind, PortSpec, Queue};
+pub use tap::{Steering, TapSpec};

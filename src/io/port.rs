@@ -1,10 +1,28 @@
-//! What a worker and control see of any port, whatever stands behind it.
+//! What a worker and control see of any port, whatever stands behind it: [`Queue`] for the
+//! worker, [`Port`] for control.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::error::{Context, PortError};
+use super::mail::Mail;
+use super::memory::{MemoryQueue, Plug};
+use super::netns;
+use super::packet::{self, Channel, PacketQueue, PacketSpec};
+use super::poll::Bell;
+use super::sys::interface::{Interfaces, NAME_MAX};
+use super::sys::{self, tun};
+use super::tap::{self, Steering, TapQueue, TapSpec};
 use crate::frame::{Batch, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
+use crate::wire::eth::MacAddr;
 
 /// What one call to [`Queue::receive`] or [`Queue::transmit`] did; every frame is in one of them.
+///
+/// Received: `frames` + `split` = rows pushed + `no_frame` + `too_long` + `super_frame`.
+/// Sent: frames given = `frames` + `too_long` + `down` + `full`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Frames received from, or sent to, the medium (a super-frame is one).
@@ -27,7 +45,14 @@ pub struct Counts {
 
 /// One worker's share of a port.
 #[derive(Debug)]
-pub enum Queue {}
+pub enum Queue {
+    /// Of a TAP.
+    Tap(TapQueue),
+    /// Of an interface, by packet sockets.
+    Packet(Box<PacketQueue>),
+    /// Of a cable inside this process.
+    Memory(MemoryQueue),
+}
 
 impl Queue {
     /// Receives frames into the free places of `batch`, each with a row that has `off`, `len`,
@@ -39,14 +64,372 @@ impl Queue {
         pool: &mut Pool,
         batch: &mut Batch,
     ) -> Counts {
-        let _ = (port, now, pool, batch);
-        match *self {}
+        match self {
+            Queue::Tap(queue) => queue.receive(port, now, pool, batch),
+            Queue::Packet(queue) => queue.receive(port, now, pool, batch),
+            Queue::Memory(queue) => queue.receive(port, now, batch),
+        }
     }
 
     /// Sends the frames in order and gives them back to `pool`; `out` is empty afterwards.
     /// Never blocks.
     pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
-        let _ = (out, pool);
-        match *self {}
+        match self {
+            Queue::Tap(queue) => queue.transmit(out, pool),
+            Queue::Packet(queue) => queue.transmit(out, pool),
+            Queue::Memory(queue) => queue.transmit(out, pool),
+        }
     }
+
+    /// What becomes readable when a frame comes in; `None` while nothing can.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Queue::Tap(queue) => queue.fd(),
+            Queue::Packet(queue) => Some(queue.fd()),
+            Queue::Memory(queue) => Some(queue.fd()),
+        }
+    }
+
+    /// Whether a frame is known to wait; a TAP knows only by reading.
+    pub fn is_ready(&self) -> bool {
+        match self {
+            Queue::Tap(_) => false,
+            Queue::Packet(queue) => queue.is_ready(),
+            Queue::Memory(queue) => queue.is_ready(),
+        }
+    }
+
+    /// Whether frames that are sent now would be lost for want of a link, as far as is known here;
+    /// [`Port::link_state`] knows better.
+    pub fn is_down(&self) -> bool {
+        match self {
+            Queue::Tap(queue) => queue.is_down(),
+            Queue::Packet(queue) => queue.is_down(),
+            Queue::Memory(queue) => queue.is_down(),
+        }
+    }
+
+    /// What has to be armed before a sleep on [`Queue::fd`].
+    pub(super) fn bell(&self) -> Option<&Bell> {
+        match self {
+            Queue::Memory(queue) => Some(queue.bell()),
+            _ => None,
+        }
+    }
+
+    /// Takes an error away that would keep [`Queue::fd`] ready.
+    pub(super) fn clear_error(&self) {
+        if let Queue::Packet(queue) = self {
+            queue.clear_error();
+        }
+    }
+}
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub struct PortSpec {
+    /// What stands behind the port.
+    pub kind: PortKind,
+    /// One queue for each worker.
+    pub queues: usize,
+}
+
+/// What stands behind a port.
+#[derive(Clone, Debug)]
+pub enum PortKind {
+    /// A TAP that this process makes.
+    Tap(TapSpec),
+    /// An interface that is there already.
+    Packet(PacketSpec),
+    /// One side of a cable inside this process.
+    Memory {
+        /// The port's name, for messages.
+        name: String,
+        /// The side.
+        plug: Plug,
+    },
+}
+
+impl PortKind {
+    /// The interface's name, or the memory port's.
+    pub fn name(&self) -> &str {
+        match self {
+            PortKind::Tap(spec) => &spec.name,
+            PortKind::Packet(spec) => &spec.name,
+            PortKind::Memory { name, .. } => name,
+        }
+    }
+
+    /// The kind in one word: `tap`, `packet`, `memory`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            PortKind::Tap(_) => "tap",
+            PortKind::Packet(_) => "packet",
+            PortKind::Memory { .. } => "memory",
+        }
+    }
+}
+
+/// What control finds when it looks at a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Frames pass.
+    Up,
+    /// The interface is up and its cable is unplugged, or its far end is down.
+    NoCarrier,
+    /// The interface is set down.
+    Down,
+    /// The interface does not exist any more; [`Port::reopen`] may bring the port back.
+    Gone,
+}
+
+/// Control's handle of an open port. The interface of a TAP disappears with the port and its
+/// queues.
+#[derive(Debug)]
+pub struct Port {
+    spec: PortSpec,
+    medium: Medium,
+    /// Whether a carrier is wanted; shared with the TAP's queues.
+    lit: Arc<AtomicBool>,
+    /// Ring drops of sockets that were read already.
+    ring_drops: u64,
+}
+
+#[derive(Debug)]
+enum Medium {
+    Tap {
+        open: tap::OpenTap,
+        index: u32,
+        mail: Vec<Mail<Arc<OwnedFd>>>,
+    },
+    Packet {
+        interfaces: Arc<Interfaces>,
+        index: u32,
+        sockets: Vec<Arc<OwnedFd>>,
+        mail: Vec<Mail<Channel>>,
+    },
+    Memory(Plug),
+}
+
+impl Port {
+    /// Opens a port: its handle for control, and a queue for each worker.
+    ///
+    /// # Errors
+    /// A sentence that names the interface, what is wrong, and the way out.
+    pub fn open(spec: PortSpec) -> Result<(Port, Vec<Queue>), PortError> {
+        let name = spec.kind.name().to_owned();
+        if spec.queues == 0 {
+            return Err(PortError::NoQueues { name });
+        }
+        let lit = Arc::new(AtomicBool::new(true));
+        let (medium, queues) = match &spec.kind {
+            PortKind::Tap(tap) => open_tap(tap, spec.queues, &lit)?,
+            PortKind::Packet(packet) => open_packet(packet, spec.queues)?,
+            PortKind::Memory { plug, .. } if plug.queues() != spec.queues => {
+                return Err(PortError::Queues { name, asked: spec.queues, has: plug.queues() });
+            }
+            PortKind::Memory { plug, .. } => {
+                let queues = plug.clone().into_queues().into_iter().map(Queue::Memory).collect();
+                (Medium::Memory(plug.clone()), queues)
+            }
+        };
+        Ok((Port { spec, medium, lit, ring_drops: 0 }, queues))
+    }
+
+    /// The interface's name, or the memory port's.
+    pub fn name(&self) -> &str {
+        self.spec.kind.name()
+    }
+
+    /// The kind in one word: `tap`, `packet`, `memory`.
+    pub fn kind(&self) -> &'static str {
+        self.spec.kind.word()
+    }
+
+    /// How frames are spread over the queues.
+    pub fn steering(&self) -> Steering {
+        match &self.medium {
+            Medium::Tap { open, .. } => open.steering.clone(),
+            Medium::Packet { sockets, .. } if sockets.len() > 1 => Steering::Addresses,
+            _ => Steering::None,
+        }
+    }
+
+    /// The interface's MTU in bytes; `None` for a memory port or when it is gone.
+    pub fn mtu(&self) -> Option<u32> {
+        self.interfaces().and_then(|i| i.mtu(self.name()).ok())
+    }
+
+    /// The MAC address of the kernel's side; `None` for a memory port or when it is gone.
+    pub fn mac(&self) -> Option<MacAddr> {
+        self.interfaces().and_then(|i| i.mac(self.name()).ok())
+    }
+
+    fn interfaces(&self) -> Option<&Interfaces> {
+        match &self.medium {
+            Medium::Tap { open, .. } => Some(&open.interfaces),
+            Medium::Packet { interfaces, .. } => Some(interfaces),
+            Medium::Memory(_) => None,
+        }
+    }
+
+    /// How the link is now; three cheap system calls, from any thread and namespace. While
+    /// [`Port::is_held`], what is seen is this side's own doing.
+    pub fn link_state(&self) -> LinkState {
+        match &self.medium {
+            Medium::Memory(plug) => plug.link_state(),
+            Medium::Tap { open, index, .. } => {
+                // A new device may have taken the name: then ours is gone all the same.
+                match tap::is_attached(&open.fds[0], self.name()) {
+                    Ok(true) => interface_state(&open.interfaces, self.name(), *index),
+                    _ => LinkState::Gone,
+                }
+            }
+            Medium::Packet { interfaces, index, .. } => {
+                interface_state(interfaces, self.name(), *index)
+            }
+        }
+    }
+
+    /// Whether [`Port::set_carrier`] turned the carrier off.
+    pub fn is_held(&self) -> bool {
+        !self.lit.load(Ordering::Relaxed)
+    }
+
+    /// Passes a loss of link on to whoever is connected to the port, or takes it back: a TAP's or
+    /// memory port's carrier, a packet port's interface down (its veth peer loses carrier).
+    ///
+    /// # Errors
+    /// When the interface is gone.
+    pub fn set_carrier(&self, on: bool) -> Result<(), PortError> {
+        let context = self.context();
+        self.lit.store(on, Ordering::Relaxed);
+        match &self.medium {
+            Medium::Tap { open, .. } => {
+                tun::set_carrier(&*open.fds[0], on).map_err(context.to("set its carrier"))
+            }
+            Medium::Packet { interfaces, .. } => {
+                interfaces.set_up(self.name(), on).map_err(context.to("set it up or down"))
+            }
+            Medium::Memory(plug) => {
+                plug.set_carrier(on);
+                Ok(())
+            }
+        }
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { name: self.name(), place: "its network namespace", capability: "CAP_NET_ADMIN" }
+    }
+
+    /// Opens a port that is [`LinkState::Gone`] again; its queues take the new descriptors over at
+    /// their next turn, for which the workers should be woken. Does nothing while it is not gone.
+    ///
+    /// # Errors
+    /// As [`Port::open`]; the port stays gone then, and can be tried again.
+    pub fn reopen(&mut self) -> Result<(), PortError> {
+        if self.link_state() != LinkState::Gone {
+            return Ok(());
+        }
+        let queues = self.spec.queues;
+        match (&self.spec.kind, &mut self.medium) {
+            (PortKind::Tap(spec), Medium::Tap { open, index, mail }) => {
+                let (new, new_index) = new_tap(spec, queues)?;
+                mail.iter().zip(&new.fds).for_each(|(mail, fd)| mail.send(Arc::clone(fd)));
+                (*open, *index) = (new, new_index);
+            }
+            (PortKind::Packet(spec), Medium::Packet { interfaces, index, sockets, mail }) => {
+                let (new, new_index) = new_packet(spec, queues)?;
+                self.ring_drops += drops(sockets);
+                *sockets = new.channels.iter().map(Channel::socket).collect();
+                mail.iter().zip(new.channels).for_each(|(mail, channel)| mail.send(channel));
+                (*interfaces, *index) = (new.interfaces, new_index);
+            }
+            _ => {}
+        }
+        if self.is_held() { self.set_carrier(false) } else { Ok(()) }
+    }
+
+    /// Frames that were lost because a queue's receive ring was full, since the port was opened.
+    pub fn ring_drops(&mut self) -> u64 {
+        if let Medium::Packet { sockets, .. } = &self.medium {
+            self.ring_drops += drops(sockets);
+        }
+        self.ring_drops
+    }
+}
+
+fn drops(sockets: &[Arc<OwnedFd>]) -> u64 {
+    let read = |socket: &Arc<OwnedFd>| sys::packet::statistics(socket.as_fd()).ok();
+    sockets.iter().filter_map(read).map(|statistics| u64::from(statistics.drops)).sum()
+}
+
+fn interface_state(interfaces: &Interfaces, name: &str, index: u32) -> LinkState {
+    if interfaces.index(name).ok() != Some(index) {
+        return LinkState::Gone;
+    }
+    match (interfaces.is_up(name), interfaces.has_carrier(name)) {
+        (Ok(true), Ok(true)) => LinkState::Up,
+        (Ok(true), Ok(false)) => LinkState::NoCarrier,
+        (Ok(false), _) => LinkState::Down,
+        (Err(_), _) | (_, Err(_)) => LinkState::Gone,
+    }
+}
+
+/// What the kernel takes as an interface's name.
+fn check_name(name: &str) -> Result<(), PortError> {
+    if name.len() > NAME_MAX {
+        return Err(PortError::NameTooLong { name: name.to_owned() });
+    }
+    let bad = |c: char| matches!(c, '/' | ':' | '%' | '\0') || c.is_whitespace();
+    if matches!(name, "" | "." | "..") || name.contains(bad) {
+        return Err(PortError::BadName { name: name.to_owned() });
+    }
+    Ok(())
+}
+
+fn new_tap(spec: &TapSpec, queues: usize) -> Result<(tap::OpenTap, u32), PortError> {
+    check_name(&spec.name)?;
+    let open = tap::open(spec, queues)?;
+    let place = netns::place(spec.netns.as_ref());
+    let context = Context { name: &spec.name, place: &place, capability: "CAP_NET_ADMIN" };
+    let index = open.interfaces.index(&spec.name).map_err(context.to("find it"))?;
+    Ok((open, index))
+}
+
+fn open_tap(
+    spec: &TapSpec,
+    queues: usize,
+    lit: &Arc<AtomicBool>,
+) -> Result<(Medium, Vec<Queue>), PortError> {
+    let (open, index) = new_tap(spec, queues)?;
+    let mail: Vec<_> = (0..queues).map(|_| Mail::new()).collect();
+    let one = matches!(open.steering, Steering::OneReceiver { .. });
+    let queue = |(i, (fd, mail)): (usize, (&Arc<OwnedFd>, &Mail<_>))| {
+        let receives = i == 0 || !one;
+        Queue::Tap(TapQueue::new(Arc::clone(fd), receives, Arc::clone(lit), mail.clone()))
+    };
+    let queues = open.fds.iter().zip(&mail).enumerate().map(queue).collect();
+    Ok((Medium::Tap { open, index, mail }, queues))
+}
+
+fn new_packet(spec: &PacketSpec, queues: usize) -> Result<(packet::OpenPacket, u32), PortError> {
+    check_name(&spec.name)?;
+    let open = packet::open(spec, queues)?;
+    let index = open.index;
+    Ok((open, index))
+}
+
+fn open_packet(spec: &PacketSpec, queues: usize) -> Result<(Medium, Vec<Queue>), PortError> {
+    let (open, index) = new_packet(spec, queues)?;
+    let interfaces = open.interfaces;
+    let mail: Vec<Mail<Channel>> = (0..queues).map(|_| Mail::new()).collect();
+    let sockets = open.channels.iter().map(Channel::socket).collect();
+    let queue = |(channel, mail): (Channel, &Mail<Channel>)| {
+        let interfaces = Arc::clone(&interfaces);
+        let queue = PacketQueue::new(channel, spec.name.clone(), interfaces, mail.clone());
+        Queue::Packet(Box::new(queue))
+    };
+    let queues = open.channels.into_iter().zip(&mail).map(queue).collect();
+    Ok((Medium::Packet { interfaces, index, sockets, mail }, queues))
 }

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What holds for any packet: our headers, builder and segments against etherparse and pnet.
 
 use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TransportSlice};
@@ -441,3 +442,6 @@ proptest! {
         prop_assert_eq!(joined, data);
     }
 }
+=======
+
+>>>>>>> io

@@ -199,6 +199,7 @@ const fn short(size: usize) -> u16 {
     debug_assert!(size <= u16::MAX as usize);
     size as u16
 }
+<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -289,3 +290,5 @@ mod tests {
         assert_eq!(Segments::new(&frame, u16::MAX).map(|s| s.len()), Err(OffloadError::BadLength));
     }
 }
+=======
+>>>>>>> io

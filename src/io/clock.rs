@@ -1,0 +1,27 @@
+//! What time is it? The only place that reads a clock.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::time::Now;
+
+pub use super::sys::tsc::ticks;
+
+/// The time on the monotonic clock, which is the same for all threads and processes of a host.
+#[inline]
+pub fn now() -> Now {
+    let time = clock_gettime(ClockId::Monotonic);
+    // The monotonic clock starts at boot and never shows negative values.
+    Now(time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_does_not_run_backwards() {
+        let times: Vec<Now> = (0..1000).map(|_| now()).collect();
+        assert!(times.is_sorted());
+        assert!(times[0] > Now(0));
+    }
+}

@@ -1,0 +1,308 @@
+//! How do frames move inside one process? A cable joins two memory ports, or one port and the
+//! [`End`]s that a test, a replay or a generator holds.
+//!
+//! Frames move by ownership and are never copied, so both sides must use pools of one family.
+//! Each queue has a ring of its own in each direction, and keeps order. A full ring refuses.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam::queue::ArrayQueue;
+
+use super::poll::Bell;
+use super::port::{Counts, LinkState};
+use crate::frame::{Batch, Outgoing, Pool, Row};
+use crate::ids::PortId;
+use crate::time::Now;
+
+/// A frame under way, and when it arrives, where that is not "when it is received".
+#[derive(Debug)]
+struct Parcel {
+    out: Outgoing,
+    arrival: Option<Now>,
+}
+
+/// One direction of one queue pair.
+#[derive(Debug)]
+struct Lane {
+    ring: ArrayQueue<Parcel>,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+struct Cable {
+    /// Lanes by the side that receives from them.
+    lanes: [Vec<Lane>; 2],
+    plugged: [AtomicBool; 2],
+}
+
+impl Cable {
+    fn is_whole(&self) -> bool {
+        self.plugged.iter().all(|plugged| plugged.load(Ordering::Relaxed))
+    }
+}
+
+/// One side of a cable, to open a port on.
+#[derive(Clone, Debug)]
+pub struct Plug {
+    cable: Arc<Cable>,
+    side: usize,
+}
+
+/// A cable of `queues` queue pairs that hold `depth` frames in each direction.
+///
+/// # Errors
+/// When the process has no descriptors left.
+pub fn cable(queues: usize, depth: usize) -> io::Result<(Plug, Plug)> {
+    let lane = || Ok(Lane { ring: ArrayQueue::new(depth.max(1)), bell: Bell::new()? });
+    let side = || (0..queues).map(|_| lane()).collect::<io::Result<Vec<_>>>();
+    let plugged = [AtomicBool::new(true), AtomicBool::new(true)];
+    let cable = Arc::new(Cable { lanes: [side()?, side()?], plugged });
+    Ok((Plug { cable: Arc::clone(&cable), side: 0 }, Plug { cable, side: 1 }))
+}
+
+impl Plug {
+    /// How many queues there are.
+    pub fn queues(&self) -> usize {
+        self.cable.lanes[self.side].len()
+    }
+
+    /// The queues of this side, for workers.
+    pub fn into_queues(self) -> Vec<MemoryQueue> {
+        (0..self.queues())
+            .map(|index| MemoryQueue { cable: Arc::clone(&self.cable), side: self.side, index })
+            .collect()
+    }
+
+    /// The queues of this side, for whoever plays the far end of a port.
+    pub fn into_ends(self) -> Vec<End> {
+        self.into_queues().into_iter().map(End).collect()
+    }
+
+    /// Pulls this side's plug, or puts it back.
+    pub fn set_carrier(&self, on: bool) {
+        self.cable.plugged[self.side].store(on, Ordering::Relaxed);
+    }
+
+    /// Up, or without carrier when either plug is pulled.
+    pub fn link_state(&self) -> LinkState {
+        if self.cable.is_whole() { LinkState::Up } else { LinkState::NoCarrier }
+    }
+}
+
+/// One worker's share of a memory port.
+#[derive(Debug)]
+pub struct MemoryQueue {
+    cable: Arc<Cable>,
+    side: usize,
+    index: usize,
+}
+
+impl MemoryQueue {
+    fn incoming(&self) -> &Lane {
+        &self.cable.lanes[self.side][self.index]
+    }
+
+    fn outgoing(&self) -> &Lane {
+        &self.cable.lanes[1 - self.side][self.index]
+    }
+
+    /// See [`super::Queue::receive`].
+    pub fn receive(&mut self, port: PortId, now: Now, batch: &mut Batch) -> Counts {
+        let mut counts = Counts::default();
+        while !batch.is_full() {
+            let Some(Parcel { out, arrival }) = self.incoming().ring.pop() else { break };
+            let row = Row {
+                off: out.off,
+                len: u32::from(out.len),
+                port,
+                arrival: arrival.unwrap_or(now),
+                ..Row::default()
+            };
+            counts.frames += 1;
+            counts.bytes += u64::from(out.len);
+            batch.push(out.frame, row).expect("the batch is not full");
+        }
+        counts
+    }
+
+    /// See [`super::Queue::transmit`].
+    pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
+        let mut counts = Counts::default();
+        if out.is_empty() {
+            return counts;
+        }
+        let whole = self.cable.is_whole();
+        let lane = self.outgoing();
+        for frame in out.drain(..) {
+            if !whole {
+                counts.down += 1;
+                pool.put(frame.frame);
+                continue;
+            }
+            let size = u64::from(frame.len);
+            match lane.ring.push(Parcel { out: frame, arrival: None }) {
+                Ok(()) => {
+                    counts.frames += 1;
+                    counts.bytes += size;
+                }
+                Err(parcel) => {
+                    counts.full += 1;
+                    pool.put(parcel.out.frame);
+                }
+            }
+        }
+        if counts.frames > 0 {
+            lane.bell.ring();
+        }
+        counts
+    }
+
+    /// The bell that rings when frames come in.
+    pub(super) fn bell(&self) -> &Bell {
+        &self.incoming().bell
+    }
+
+    /// See [`super::Queue::fd`].
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.bell().as_fd()
+    }
+
+    /// Whether a frame waits.
+    pub fn is_ready(&self) -> bool {
+        !self.incoming().ring.is_empty()
+    }
+
+    /// Whether a plug is pulled.
+    pub fn is_down(&self) -> bool {
+        !self.cable.is_whole()
+    }
+}
+
+/// The far end of one queue of a memory port.
+#[derive(Debug)]
+pub struct End(MemoryQueue);
+
+impl End {
+    /// Sends a frame to the port; `arrival` is the time that its row shall have, the time of the
+    /// receiving turn with `None`.
+    ///
+    /// # Errors
+    /// Gives the frame back when the ring is full or a plug is pulled.
+    pub fn push(&mut self, out: Outgoing, arrival: Option<Now>) -> Result<(), Outgoing> {
+        if self.0.is_down() {
+            return Err(out);
+        }
+        let lane = self.0.outgoing();
+        lane.ring.push(Parcel { out, arrival }).map_err(|parcel| parcel.out)?;
+        lane.bell.ring();
+        Ok(())
+    }
+
+    /// Takes the oldest frame that the port sent.
+    pub fn pop(&mut self) -> Option<Outgoing> {
+        self.0.incoming().ring.pop().map(|parcel| parcel.out)
+    }
+
+    /// How many frames the port sent and nobody took.
+    pub fn len(&self) -> usize {
+        self.0.incoming().ring.len()
+    }
+
+    /// Whether the port sent nothing that is still here.
+    pub fn is_empty(&self) -> bool {
+        self.0.incoming().ring.is_empty()
+    }
+
+    /// How many frames were pushed and not received yet.
+    pub fn backlog(&self) -> usize {
+        self.0.outgoing().ring.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{DropReason, HEADROOM};
+    use crate::io::poll::{Idle, Sleeper};
+    use crate::io::port::Queue;
+    use crate::time::Span;
+
+    fn frame(pool: &mut Pool, bytes: &[u8]) -> Outgoing {
+        let mut frame = pool.take().unwrap();
+        frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
+        let off = u16::try_from(HEADROOM).unwrap();
+        Outgoing { frame, off, len: u16::try_from(bytes.len()).unwrap() }
+    }
+
+    #[test]
+    fn frames_cross_a_cable_in_order_without_a_copy() {
+        let mut pool = Pool::new(64).unwrap();
+        let (a, b) = cable(1, 64).unwrap();
+        let (mut a, mut b) = (a.into_queues().remove(0), b.into_queues().remove(0));
+        let mut out: Vec<Outgoing> = (0..10).map(|i| frame(&mut pool, &[i; 60])).collect();
+        let places: Vec<*const u8> = out.iter().map(|o| o.bytes().as_ptr()).collect();
+        let sent = a.transmit(&mut out, &mut pool);
+        assert_eq!(sent, Counts { frames: 10, bytes: 600, ..Counts::default() });
+        let mut batch = Batch::new();
+        assert_eq!(b.receive(PortId(7), Now(5), &mut batch), sent);
+        for (i, place) in places.into_iter().enumerate() {
+            assert_eq!(batch.bytes(i).as_ptr(), place);
+            assert_eq!((batch.row(i).port, batch.row(i).arrival), (PortId(7), Now(5)));
+            batch.drop(i, DropReason::NoRoute);
+        }
+        batch.finish(&mut pool, |_, _| {});
+        assert_eq!(pool.len(), 64);
+    }
+
+    #[test]
+    fn a_full_ring_and_a_pulled_plug_refuse_by_count() {
+        let mut pool = Pool::new(8).unwrap();
+        let (a, b) = cable(1, 2).unwrap();
+        let mut queue = a.clone().into_queues().remove(0);
+        let mut out: Vec<Outgoing> = (0..3).map(|i| frame(&mut pool, &[i; 60])).collect();
+        let counts = queue.transmit(&mut out, &mut pool);
+        assert_eq!((counts.frames, counts.full), (2, 1));
+        b.set_carrier(false);
+        assert_eq!(a.link_state(), LinkState::NoCarrier);
+        let mut out = vec![frame(&mut pool, &[9; 60])];
+        assert_eq!(queue.transmit(&mut out, &mut pool).down, 1);
+        let mut end = b.clone().into_ends().remove(0);
+        let refused = end.push(frame(&mut pool, &[9; 60]), None).unwrap_err();
+        pool.put(refused.frame);
+        b.set_carrier(true);
+        assert_eq!(a.link_state(), LinkState::Up);
+        assert_eq!(end.len(), 2);
+        std::iter::from_fn(|| end.pop()).for_each(|out| pool.put(out.frame));
+        assert_eq!(pool.len(), 8);
+    }
+
+    #[test]
+    fn a_frame_that_is_pushed_wakes_the_worker_and_keeps_its_time() {
+        let mut pool = Pool::new(8).unwrap();
+        let (a, b) = cable(1, 8).unwrap();
+        let mut queue = Queue::Memory(a.into_queues().remove(0));
+        let mut end = b.into_ends().remove(0);
+        let mut sleeper = Sleeper::new(Idle::SleepAfter(0)).unwrap();
+        assert!(sleeper.rest(0, [&queue].into_iter(), Span::millis(1)).unwrap());
+        end.push(frame(&mut pool, &[1; 60]), Some(Now(42))).unwrap();
+        assert!(!sleeper.rest(0, [&queue].into_iter(), Span::secs(60)).unwrap());
+        std::thread::scope(|scope| {
+            scope.spawn(|| end.push(frame(&mut pool, &[2; 60]), Some(Now(43))).unwrap());
+            // Whether the push comes before or during the sleep, it does not last.
+            let before = crate::io::clock::now();
+            while queue.is_ready() && crate::io::clock::now().since(before) < Span::secs(5) {
+                let mut batch = Batch::new();
+                queue.receive(PortId(0), Now(1), &mut Pool::new(1).unwrap(), &mut batch);
+                assert_eq!(batch.row(0).arrival, Now(42));
+                std::mem::forget(batch);
+            }
+            sleeper.rest(0, [&queue].into_iter(), Span::secs(60)).unwrap();
+        });
+        let mut batch = Batch::new();
+        assert_eq!(queue.receive(PortId(0), Now(1), &mut pool, &mut batch).frames, 1);
+        assert_eq!(batch.row(0).arrival, Now(43));
+    }
+}

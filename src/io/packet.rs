@@ -1,0 +1,261 @@
+//! Packet sockets: a port on any interface, without preparing it.
+//!
+//! Each queue has two sockets. One receives through a ring that the kernel fills, and puts back
+//! what the kernel took out of frames: the outer tag, the checksum, the borders of segments
+//! (`receive`). The other sends batches and bypasses queueing. A fanout group keeps both
+//! directions of an address pair on one queue. Frames that this host sends are not received.
+
+mod receive;
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use self::receive::Receiver;
+use super::error::{Context, PortError};
+use super::guard;
+use super::mail::Mail;
+use super::netns::{self, Netns};
+use super::port::Counts;
+use super::steer;
+use super::sys::packet::{self, Protocol};
+use super::sys::{interface::Interfaces, ring::Ring, send::send_many};
+use crate::frame::{Batch, FRAME_SIZE, Outgoing, Pool};
+use crate::ids::PortId;
+use crate::time::Now;
+
+/// Which interface to take.
+#[derive(Clone, Debug)]
+pub struct PacketSpec {
+    /// Name of the interface.
+    pub name: String,
+    /// The namespace that it stands in; the calling thread's with `None`.
+    pub netns: Option<Netns>,
+    /// Smallest MTU in bytes that the port can work with; 1504 for two tags.
+    pub needs_mtu: u32,
+    /// Whether an interface that the host uses itself may be taken.
+    pub allow_host_interface: bool,
+}
+
+impl PacketSpec {
+    /// An interface of this namespace that is not the host's own and carries two tags.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), netns: None, needs_mtu: 1504, allow_host_interface: false }
+    }
+}
+
+/// Bytes of a block of the ring: 124 slots.
+const BLOCK_SIZE: usize = 256 << 10;
+/// Blocks of the ring: 4 MiB and 1,984 slots for each queue.
+const BLOCKS: usize = 16;
+/// Bytes of a slot: a frame's size leaves 2,036 bytes behind the kernel's headers.
+const SLOT_SIZE: usize = FRAME_SIZE;
+/// Bytes that may wait in a socket's queues: super-frames, and frames under way.
+const SOCKET_BUFFER: i32 = 8 << 20;
+
+/// What control keeps of an open interface.
+#[derive(Debug)]
+pub(super) struct OpenPacket {
+    pub(super) interfaces: Arc<Interfaces>,
+    pub(super) index: u32,
+    pub(super) channels: Vec<Channel>,
+}
+
+/// The sockets of one queue.
+#[derive(Debug)]
+pub(super) struct Channel {
+    receiver: Receiver,
+    sender: OwnedFd,
+}
+
+impl Channel {
+    /// The receiving socket, to read its statistics.
+    pub(super) fn socket(&self) -> Arc<OwnedFd> {
+        self.receiver.socket()
+    }
+}
+
+/// Takes the interface with `queues` queues; sets it up when it is down.
+pub(super) fn open(spec: &PacketSpec, queues: usize) -> Result<OpenPacket, PortError> {
+    let place = netns::place(spec.netns.as_ref());
+    netns::inside(spec.netns.as_ref(), || open_here(spec, queues, &place)).map_err(|source| {
+        PortError::Namespace { name: spec.name.clone(), place: place.clone(), source }
+    })?
+}
+
+fn open_here(spec: &PacketSpec, queues: usize, place: &str) -> Result<OpenPacket, PortError> {
+    let name = spec.name.as_str();
+    let context = Context { name, place, capability: "CAP_NET_ADMIN and CAP_NET_RAW" };
+    let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
+    let index = interfaces.index(name).map_err(context.to("find it"))?;
+    if !spec.allow_host_interface
+        && let Some(why) = guard::host_use(name)
+    {
+        return Err(PortError::HostInterface { name: name.to_owned(), why });
+    }
+    let mtu = interfaces.mtu(name).map_err(context.to("read its MTU"))?;
+    if mtu < spec.needs_mtu {
+        let needs = spec.needs_mtu;
+        return Err(PortError::MtuTooSmall { name: name.to_owned(), mtu, needs });
+    }
+    let channels = channels(index, queues).map_err(context.to("open its packet sockets"))?;
+    interfaces.set_up(name, true).map_err(context.to("set it up"))?;
+    for channel in &channels {
+        // A socket that is bound while the interface is down begins with that error.
+        packet::take_error(&*channel.socket());
+    }
+    Ok(OpenPacket { interfaces: Arc::new(interfaces), index, channels })
+}
+
+/// Sockets that receive nothing until all of them are ready, so that no frame comes twice.
+fn channels(index: u32, queues: usize) -> io::Result<Vec<Channel>> {
+    let sockets = (0..queues).map(|_| socket(index)).collect::<io::Result<Vec<_>>>()?;
+    if queues > 1 {
+        let program = steer::fanout_program();
+        let mut group = None;
+        for (socket, _) in &sockets {
+            group = Some(packet::join_fanout(socket, group, &program)?);
+        }
+    }
+    let make = |(socket, ring)| {
+        packet::set_shut(&socket, false)?;
+        let sender = packet::open()?;
+        packet::bypass_qdisc(&sender)?;
+        packet::set_buffers(&sender, SOCKET_BUFFER)?;
+        packet::bind(&sender, index, Protocol::None)?;
+        Ok(Channel { receiver: Receiver::new(socket, ring), sender })
+    };
+    sockets.into_iter().map(make).collect()
+}
+
+fn socket(index: u32) -> io::Result<(OwnedFd, Ring)> {
+    let socket = packet::open()?;
+    packet::offload_header(&socket)?;
+    packet::copy_long_frames(&socket)?;
+    packet::set_buffers(&socket, SOCKET_BUFFER)?;
+    packet::ignore_outgoing(&socket)?;
+    packet::set_shut(&socket, true)?;
+    let ring = Ring::new(&socket, BLOCK_SIZE, BLOCKS, SLOT_SIZE)?;
+    packet::bind(&socket, index, Protocol::All)?;
+    packet::set_promiscuous(&socket, index)?;
+    Ok((socket, ring))
+}
+
+/// One worker's share of an interface.
+#[derive(Debug)]
+pub struct PacketQueue {
+    channel: Channel,
+    name: String,
+    interfaces: Arc<Interfaces>,
+    mail: Mail<Channel>,
+    down: bool,
+}
+
+impl PacketQueue {
+    pub(super) fn new(
+        channel: Channel,
+        name: String,
+        interfaces: Arc<Interfaces>,
+        mail: Mail<Channel>,
+    ) -> Self {
+        Self { channel, name, interfaces, mail, down: false }
+    }
+
+    fn read_mail(&mut self) {
+        if let Some(channel) = self.mail.take() {
+            self.channel = channel;
+            self.down = false;
+        }
+    }
+
+    /// See [`super::Queue::receive`].
+    pub fn receive(
+        &mut self,
+        port: PortId,
+        now: Now,
+        pool: &mut Pool,
+        batch: &mut Batch,
+    ) -> Counts {
+        self.read_mail();
+        let counts = self.channel.receiver.receive(port, now, pool, batch);
+        self.down &= counts.frames == 0;
+        counts
+    }
+
+    /// See [`super::Queue::transmit`].
+    pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
+        self.read_mail();
+        let mut counts = Counts::default();
+        let mut next = 0;
+        while next < out.len() {
+            let rest = &out[next..];
+            match send_many(&self.channel.sender, rest.iter().map(Outgoing::bytes)) {
+                Ok(sent) => {
+                    let sent = &rest[..sent.min(rest.len())];
+                    counts.frames += count(sent.len());
+                    counts.bytes += sent.iter().map(|out| u64::from(out.len)).sum::<u64>();
+                    self.down &= sent.is_empty();
+                    next += sent.len().max(1);
+                }
+                Err(error) => next += self.refused(&error, rest.len(), &mut counts),
+            }
+        }
+        out.drain(..).for_each(|out| pool.put(out.frame));
+        counts
+    }
+
+    /// Counts what `error` does to the first of `left` frames, or to all of them, and returns how
+    /// many that are.
+    #[cold]
+    fn refused(&mut self, error: &io::Error, left: usize, counts: &mut Counts) -> usize {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => {
+                counts.full += count(left);
+                left
+            }
+            // The driver took none: it is full, or has no carrier.
+            Some(libc::ENOBUFS) if self.interfaces.is_running(&self.name).unwrap_or(false) => {
+                counts.full += 1;
+                1
+            }
+            Some(libc::EMSGSIZE | libc::EINVAL) => {
+                counts.too_long += 1;
+                1
+            }
+            Some(libc::ENOMEM) => {
+                counts.full += 1;
+                1
+            }
+            _ => {
+                self.down = true;
+                counts.down += count(left);
+                left
+            }
+        }
+    }
+
+    /// See [`super::Queue::fd`].
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.channel.receiver.as_fd()
+    }
+
+    /// Whether a frame waits.
+    pub fn is_ready(&self) -> bool {
+        self.channel.receiver.is_ready()
+    }
+
+    /// Whether the last attempt to send found the interface down or gone.
+    pub fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// Takes an error away that would keep the descriptor ready.
+    pub(super) fn clear_error(&self) {
+        packet::take_error(self.fd());
+    }
+}
+
+/// Frames of one call, which are few.
+fn count(frames: usize) -> u32 {
+    u32::try_from(frames).unwrap_or(u32::MAX)
+}

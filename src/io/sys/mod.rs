@@ -1,0 +1,22 @@
+//! The system calls under the ports, as safe functions over `OwnedFd`.
+//!
+//! This is the only place under `io` with `unsafe`. Each file wraps one family of calls and
+//! decides nothing: what an error means for a port is the port's business.
+
+pub mod affinity;
+pub mod bpf;
+pub mod interface;
+pub mod netns;
+pub mod packet;
+pub mod ring;
+pub mod send;
+pub mod sockopt;
+pub mod tsc;
+pub mod tun;
+
+use std::io;
+
+/// The kernel's answer as a result: -1 stands for `errno`.
+fn answer(returned: libc::c_int) -> io::Result<libc::c_int> {
+    if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
+}

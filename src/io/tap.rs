@@ -1,0 +1,277 @@
+//! TAP: an interface of the kernel whose far end is this process.
+//!
+//! A TAP has one queue for each worker. The kernel would move a flow from queue to queue after
+//! the worker that last answered it, which reorders; so a steering program keeps both directions
+//! of an address pair on one queue. Where the kernel does not let us load it, one queue receives
+//! and the others only send. Offloads stay off: the kernel hands over frames that are whole,
+//! with complete checksums. One system call a frame; no batching here.
+
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::Errno;
+
+use super::error::{Context, PortError};
+use super::mail::Mail;
+use super::netns::{self, Netns};
+use super::port::Counts;
+use super::steer;
+use super::sys::{bpf, interface::Interfaces, tun};
+use crate::frame::{BATCH, Batch, HEADROOM, Outgoing, Pool, ROOM, Row};
+use crate::ids::PortId;
+use crate::time::Now;
+use crate::wire::eth::{self, MacAddr};
+use crate::wire::vlan;
+
+/// Largest MTU whose frames, two tags in front, fit a buffer.
+#[expect(clippy::cast_possible_truncation, reason = "a frame is short")]
+pub const MTU_MAX: u32 = (ROOM - eth::HEADER - 2 * vlan::TAG) as u32;
+
+/// Which TAP to make.
+#[derive(Clone, Debug)]
+pub struct TapSpec {
+    /// Name of the interface.
+    pub name: String,
+    /// Its MTU in bytes, up to [`MTU_MAX`]; 1504 for frames with two tags of full size.
+    pub mtu: u32,
+    /// MAC address of the kernel's side; the kernel picks one with `None`.
+    pub mac: Option<MacAddr>,
+    /// The namespace that it shall stand in; the calling thread's with `None`.
+    pub netns: Option<Netns>,
+    /// Whether to set it up.
+    pub up: bool,
+}
+
+impl TapSpec {
+    /// A TAP in this namespace, up, with an MTU of 1,500 bytes.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), mtu: 1500, mac: None, netns: None, up: true }
+    }
+}
+
+/// How frames are spread over a port's queues.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Steering {
+    /// One queue, or one for each lane of a cable: nothing to spread.
+    None,
+    /// By a hash of the IP addresses, the same in both directions.
+    Addresses,
+    /// The first queue receives everything and the others only send, for want of the
+    /// permission to load a program.
+    OneReceiver {
+        /// The kernel's answer.
+        why: String,
+    },
+}
+
+/// What control keeps of an open TAP.
+#[derive(Debug)]
+pub(super) struct OpenTap {
+    pub(super) interfaces: Interfaces,
+    pub(super) fds: Vec<Arc<OwnedFd>>,
+    pub(super) steering: Steering,
+}
+
+/// Makes the TAP, or attaches to the one that stands there already, with `queues` queues.
+pub(super) fn open(spec: &TapSpec, queues: usize) -> Result<OpenTap, PortError> {
+    let name = spec.name.clone();
+    if spec.mtu > MTU_MAX {
+        return Err(PortError::MtuTooLarge { name, mtu: spec.mtu, most: MTU_MAX });
+    }
+    let place = netns::place(spec.netns.as_ref());
+    netns::inside(spec.netns.as_ref(), || open_here(spec, queues, &place))
+        .map_err(|source| PortError::Namespace { name, place: place.clone(), source })?
+}
+
+fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, PortError> {
+    let name = spec.name.as_str();
+    let context = Context { name, place, capability: "CAP_NET_ADMIN" };
+    let first = attach(&context)?;
+    let steering = if queues > 1 { steer(&first) } else { Steering::None };
+    let mut fds = vec![Arc::new(first)];
+    for _ in 1..queues {
+        match steering {
+            Steering::OneReceiver { .. } => fds.push(Arc::clone(&fds[0])),
+            _ => fds.push(Arc::new(attach(&context)?)),
+        }
+    }
+    let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
+    interfaces.set_mtu(name, spec.mtu).map_err(context.to("set its MTU"))?;
+    if let Some(mac) = spec.mac {
+        interfaces.set_mac(name, mac).map_err(context.to("set its MAC address"))?;
+    }
+    if spec.up {
+        interfaces.set_up(name, true).map_err(context.to("set it up"))?;
+    }
+    Ok(OpenTap { interfaces, fds, steering })
+}
+
+fn attach(context: &Context<'_>) -> Result<OwnedFd, PortError> {
+    let name = || context.name.to_owned();
+    let fd = tun::open().map_err(|source| match source.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => PortError::NoTunDevice { name: name() },
+        _ => context.failed("open /dev/net/tun", source),
+    })?;
+    tun::attach(&fd, context.name).map_err(|source| match source.raw_os_error() {
+        Some(libc::EBUSY) => PortError::InUse { name: name() },
+        Some(libc::EINVAL) => PortError::NotATap { name: name(), place: context.place.to_owned() },
+        _ => context.failed("attach a queue", source),
+    })?;
+    Ok(fd)
+}
+
+fn steer(fd: &OwnedFd) -> Steering {
+    let installed = bpf::load_socket_filter(&steer::tap_program())
+        .and_then(|program| tun::set_steering(fd, program));
+    match installed {
+        Ok(()) => Steering::Addresses,
+        Err(error) => Steering::OneReceiver { why: error.to_string() },
+    }
+}
+
+/// One worker's share of a TAP.
+#[derive(Debug)]
+pub struct TapQueue {
+    fd: Arc<OwnedFd>,
+    receives: bool,
+    gone: bool,
+    /// Whether control wants a carrier.
+    lit: Arc<AtomicBool>,
+    mail: Mail<Arc<OwnedFd>>,
+}
+
+impl TapQueue {
+    pub(super) fn new(
+        fd: Arc<OwnedFd>,
+        receives: bool,
+        lit: Arc<AtomicBool>,
+        mail: Mail<Arc<OwnedFd>>,
+    ) -> Self {
+        Self { fd, receives, gone: false, lit, mail }
+    }
+
+    /// Whether this queue receives at all.
+    pub fn receives(&self) -> bool {
+        self.receives
+    }
+
+    fn read_mail(&mut self) {
+        if let Some(fd) = self.mail.take() {
+            self.fd = fd;
+            self.gone = false;
+        }
+    }
+
+    /// See [`super::Queue::receive`].
+    pub fn receive(
+        &mut self,
+        port: PortId,
+        now: Now,
+        pool: &mut Pool,
+        batch: &mut Batch,
+    ) -> Counts {
+        self.read_mail();
+        let mut counts = Counts::default();
+        if !self.receives || self.gone {
+            return counts;
+        }
+        // Frames without a buffer count as well, so that an empty pool cannot hold the turn.
+        let most = BATCH - batch.len();
+        while (counts.frames as usize) < most {
+            let Some(mut frame) = pool.take() else {
+                let mut discarded = [0; 64];
+                let Some(size) = self.read(&mut discarded) else { break };
+                counts.frames += 1;
+                counts.bytes += size as u64;
+                counts.no_frame += 1;
+                continue;
+            };
+            let Some(size) = self.read(&mut frame[HEADROOM..]) else {
+                pool.put(frame);
+                break;
+            };
+            counts.frames += 1;
+            counts.bytes += size as u64;
+            if size > ROOM {
+                counts.too_long += 1;
+                pool.put(frame);
+                continue;
+            }
+            let row = Row { port, arrival: now, ..received(size) };
+            batch.push(frame, row).expect("the batch is not full");
+        }
+        counts
+    }
+
+    /// Reads a frame and returns its size, which is past the buffer's when it does not fit.
+    #[inline]
+    fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let mut beyond = [0; 1];
+        let mut places = [IoSliceMut::new(buffer), IoSliceMut::new(&mut beyond)];
+        match rustix::io::readv(&self.fd, &mut places) {
+            Ok(size) => Some(size),
+            Err(Errno::BADFD) => {
+                self.gone = true;
+                None
+            }
+            // Nothing there, or the interface is down.
+            Err(_) => None,
+        }
+    }
+
+    /// See [`super::Queue::transmit`].
+    pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
+        self.read_mail();
+        let mut counts = Counts::default();
+        let lit = self.lit.load(Ordering::Relaxed);
+        for out in out.drain(..) {
+            let sent = if lit && !self.gone {
+                rustix::io::write(&self.fd, out.bytes())
+            } else {
+                Err(Errno::NETDOWN)
+            };
+            match sent {
+                Ok(_) => {
+                    counts.frames += 1;
+                    counts.bytes += u64::from(out.len);
+                }
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => counts.full += 1,
+                // The kernel takes no frame without an Ethernet header.
+                Err(Errno::INVAL | Errno::MSGSIZE) => counts.too_long += 1,
+                Err(error) => {
+                    counts.down += 1;
+                    self.gone |= error == Errno::BADFD;
+                }
+            }
+            pool.put(out.frame);
+        }
+        counts
+    }
+
+    /// See [`super::Queue::fd`].
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        (self.receives && !self.gone).then(|| self.fd.as_fd())
+    }
+
+    /// Whether the interface is gone, or its carrier off.
+    pub fn is_down(&self) -> bool {
+        self.gone || !self.lit.load(Ordering::Relaxed)
+    }
+}
+
+/// The row of a frame of `size` bytes behind the headroom.
+#[expect(clippy::cast_possible_truncation, reason = "headroom and room are smaller than 64 KiB")]
+pub(super) fn received(size: usize) -> Row {
+    Row { off: HEADROOM as u16, len: size as u32, ..Row::default() }
+}
+
+/// Whether the device behind `fd` is still there under `name`.
+pub(super) fn is_attached(fd: &OwnedFd, name: &str) -> io::Result<bool> {
+    match tun::name(fd) {
+        Ok(now) => Ok(now == name),
+        Err(error) if error.raw_os_error() == Some(libc::EBADFD) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
