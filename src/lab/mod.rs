@@ -105,3 +105,6 @@ impl Drop for Lab {
         self.end_processes();
     }
 }
+
+#[cfg(test)]
+mod tests;
