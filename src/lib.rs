@@ -27,7 +27,14 @@ pub mod neighbour;
 pub mod police;
 
 // Level 2: the product.
+pub mod compile;
 pub mod model;
+pub mod tables;
+
+// Level 3: the data plane.
+pub mod pipeline;
+pub mod stage;
+pub mod worker;
 
 // Level 4: the outside.
 pub mod io;

@@ -162,7 +162,7 @@ pub fn finish(cx: &mut Context<'_>, batch: &mut Batch) {
     icmp::make(cx, batch);
     let counters = cx.counters;
     batch.finish(cx.pool, |reason, row| {
-        counters.drop(reason, 1);
+        counters.note_drop(reason, 1);
         counters.port(row.port).dropped.add(1);
     });
 }

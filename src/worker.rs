@@ -1,6 +1,7 @@
 //! One worker: a thread with its share of every port, its shards, its counters; and one turn of
 //! it: receive, run, transmit, housekeeping.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crossbeam::queue::ArrayQueue;
@@ -26,8 +27,34 @@ pub enum Down {
     Send(PortId, Outgoing),
     /// A punted frame that control is done with.
     Return(Frame),
-    /// A port that came back has a new queue.
-    Queue(PortId, Box<Queue>),
+    /// A look at the worker's sessions and flows, between two batches.
+    Inspect(Inspect),
+}
+
+/// A look at a worker's state.
+pub struct Inspect(pub Box<dyn FnOnce(&mut Shards) + Send>);
+
+impl fmt::Debug for Inspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inspect")
+    }
+}
+
+/// Wakes a thread that may sleep; called at most once a batch.
+#[derive(Clone)]
+pub struct Wake(pub Arc<dyn Fn() + Send + Sync>);
+
+impl Wake {
+    /// Wakes nobody: for threads that never sleep.
+    pub fn nobody() -> Self {
+        Self(Arc::new(|| {}))
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wake")
+    }
 }
 
 /// The ways between one worker and control: both bounded, both lossy by count.
@@ -69,8 +96,10 @@ pub struct Parts {
     pub counters: Arc<Counters>,
     /// To and from control.
     pub rings: Rings,
-    /// To every worker, by [`WorkerId`].
-    pub to: Vec<Handoff>,
+    /// To every worker, by [`WorkerId`], and what wakes it.
+    pub to: Vec<(Handoff, Wake)>,
+    /// What wakes control.
+    pub wake_control: Wake,
     /// From every worker, by [`WorkerId`].
     pub from: Vec<Handoff>,
 }
@@ -167,25 +196,34 @@ impl Worker {
             note_sent(&parts.counters, PortId::from_index(port), &counts);
         }
         for (to, packets) in out.workers.iter_mut().enumerate() {
+            if packets.is_empty() {
+                continue;
+            }
+            let (ring, wake) = &parts.to[to];
             for packet in packets.drain(..) {
-                if let Err((frame, _)) = parts.to[to].push(packet) {
-                    parts.counters.drop(DropReason::HandoffFull, 1);
+                if let Err((frame, _)) = ring.push(packet) {
+                    parts.counters.note_drop(DropReason::HandoffFull, 1);
                     parts.pool.put(frame);
                 }
             }
+            (wake.0)();
+        }
+        if out.punts.is_empty() {
+            return;
         }
         for punt in out.punts.drain(..) {
             let is_frame = matches!(punt, Punt::Frame(..));
             match parts.rings.punts.push(punt) {
                 Ok(()) => parts.counters.punted.add(u64::from(is_frame)),
                 Err(Punt::Frame(frame, _)) => {
-                    parts.counters.drop(DropReason::PuntFull, 1);
+                    parts.counters.note_drop(DropReason::PuntFull, 1);
                     parts.pool.put(frame);
                 }
                 // A wish is made again with the next frame that needs it.
                 Err(Punt::Message(_)) => {}
             }
         }
+        (parts.wake_control.0)();
     }
 
     /// Sends what control made and takes back what it is done with.
@@ -201,7 +239,7 @@ impl Worker {
                     self.out.ports[port.index()].push(frame);
                 }
                 Down::Return(frame) => self.parts.pool.put(frame),
-                Down::Queue(port, queue) => self.parts.queues[port.index()] = *queue,
+                Down::Inspect(look) => look.0(&mut self.parts.shards),
             }
         }
         if work > 0 {
@@ -308,7 +346,7 @@ fn note_received(counters: &Counters, port: PortId, counts: &Counts) {
     ];
     let port = counters.port(port);
     for (reason, n) in lost {
-        counters.drop(reason, u64::from(n));
+        counters.note_drop(reason, u64::from(n));
         port.dropped.add(u64::from(n));
     }
     port.rx_frames.add(u64::from(counts.frames));
@@ -324,7 +362,7 @@ fn note_sent(counters: &Counters, port: PortId, counts: &Counts) {
     ];
     let port = counters.port(port);
     for (reason, n) in lost {
-        counters.drop(reason, u64::from(n));
+        counters.note_drop(reason, u64::from(n));
         port.dropped.add(u64::from(n));
     }
     port.tx_frames.add(u64::from(counts.frames));

@@ -7,12 +7,15 @@ pub mod replay;
 pub mod run;
 pub mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use miette::Result;
+use tracing_subscriber::EnvFilter;
 
-use crate::model::Role;
+use crate::config;
+use crate::model::{Model, Role};
 
 /// An open ExpressRoute on one Linux host.
 #[derive(Debug, Parser)]
@@ -46,6 +49,24 @@ pub struct Source {
     /// Which sides of the circuits this process is: provider, microsoft or all
     #[arg(long, default_value = "all")]
     pub role: Role,
+}
+
+/// Reads a configuration file; advice goes to stderr.
+///
+/// # Errors
+/// When it has mistakes: all of them, each at its line.
+pub(crate) fn load(file: &Path) -> Result<Model> {
+    let loaded = config::load(file)?;
+    for advice in loaded.advice {
+        eprintln!("{advice:?}");
+    }
+    Ok(loaded.model)
+}
+
+/// Logs state changes to stderr; RUST_LOG chooses how much.
+pub(crate) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 }
 
 /// Runs the command and reports its errors as sentences.

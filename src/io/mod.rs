@@ -7,9 +7,7 @@
 //!        └── Sleeper (poll), clock
 //! ```
 
-<<<<<<< HEAD
 pub mod pcap;
-=======
 pub mod clock;
 pub mod error;
 pub mod guard;
@@ -18,7 +16,6 @@ pub mod memory;
 pub mod netns;
 pub mod packet;
 pub mod poll;
->>>>>>> io
 pub mod port;
 pub mod steer;
 pub mod sys;

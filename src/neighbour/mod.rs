@@ -1,1 +1,3 @@
 //! neighbour
+pub mod word;
+pub use word::{Word, Words};

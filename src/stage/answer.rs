@@ -34,7 +34,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
                 cx.counters.originated.add(1);
                 cx.out.send(row.port, frame, &row);
             } else {
-                cx.counters.drop(DropReason::LocalUnreachable, 1);
+                cx.counters.note_drop(DropReason::LocalUnreachable, 1);
                 cx.pool.put(frame);
             }
             continue;

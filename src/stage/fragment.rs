@@ -33,7 +33,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize) {
     for piece in Cut::new(packet, usize::from(adjacency.mtu)) {
         pieces += 1;
         let Some(mut frame) = cx.pool.take() else {
-            cx.counters.drop(DropReason::NoFrame, 1);
+            cx.counters.note_drop(DropReason::NoFrame, 1);
             continue;
         };
         let ip_len = piece.write(&mut frame);

@@ -136,7 +136,7 @@ impl Counters {
 
     /// Counts `n` packets dropped for `reason`.
     #[inline(always)]
-    pub fn drop(&self, reason: DropReason, n: u64) {
+    pub fn note_drop(&self, reason: DropReason, n: u64) {
         self.dropped[reason as usize].add(n);
     }
 

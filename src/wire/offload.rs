@@ -66,12 +66,9 @@ impl Place {
     /// When there is none that is whole.
     pub fn of(frame: &[u8]) -> Result<Place, OffloadError> {
         let tags = vlan::read_tags(frame).ok_or(OffloadError::TooShort)?;
-<<<<<<< HEAD
         if tags.len() > 2 {
             return Err(OffloadError::NotIp);
         }
-=======
->>>>>>> io
         let l3 = tags.payload();
         let packet = &frame[l3..];
         let (l4, end, proto) = match tags.ether_type {
@@ -145,11 +142,7 @@ fn ip6_payload(packet: &[u8]) -> Result<(usize, usize, u8), OffloadError> {
         return Err(OffloadError::NotIp);
     }
     let upper = ip6::upper(packet).ok_or(OffloadError::TooShort)?;
-<<<<<<< HEAD
     if upper.fragment.is_some_and(|fragment| fragment.is_fragment()) {
-=======
-    if upper.fragment.is_some() {
->>>>>>> io
         return Err(OffloadError::Fragment);
     }
     let end = match usize::from(header.payload_len.get()) {
@@ -218,7 +211,6 @@ pub fn complete_l4(frame: &mut [u8]) -> Result<(), OffloadError> {
     segment[field].copy_from_slice(&value.to_be_bytes());
     Ok(())
 }
-<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -315,5 +307,3 @@ mod tests {
         assert_eq!(Place::of(&first.build()), Err(OffloadError::Fragment));
     }
 }
-=======
->>>>>>> io

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! What holds for any packet: our headers, builder and segments against etherparse and pnet.
 
 use etherparse::{LinkExtSlice, NetSlice, SlicedPacket, TransportSlice};
@@ -442,6 +441,3 @@ proptest! {
         prop_assert_eq!(joined, data);
     }
 }
-=======
-
->>>>>>> io

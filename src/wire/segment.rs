@@ -199,7 +199,6 @@ const fn short(size: usize) -> u16 {
     debug_assert!(size <= u16::MAX as usize);
     size as u16
 }
-<<<<<<< HEAD
 
 #[cfg(test)]
 mod tests {
@@ -290,5 +289,3 @@ mod tests {
         assert_eq!(Segments::new(&frame, u16::MAX).map(|s| s.len()), Err(OffloadError::BadLength));
     }
 }
-=======
->>>>>>> io

@@ -1,0 +1,44 @@
+//! `thruway run`: a circuit from a configuration file, until SIGINT or SIGTERM.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use miette::{IntoDiagnostic, Result};
+
+use super::Source;
+use crate::control::supervisor::{self, Options};
+
+/// Run a circuit from a configuration file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// What to run
+    #[command(flatten)]
+    pub source: Source,
+    /// Worker threads; without it what the file says, or one for each core but one
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u8>,
+    /// Keep workers polling when they are idle
+    #[arg(long)]
+    pub poll: bool,
+    /// Where the API listens
+    #[arg(long, value_name = "PATH")]
+    pub api: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the file has mistakes or thruway cannot start.
+pub fn main(args: &Args) -> Result<ExitCode> {
+    super::log_to_stderr();
+    let model = super::load(&args.source.file)?;
+    let options = Options {
+        role: args.source.role,
+        workers: args.workers,
+        poll: args.poll,
+        api: args.api.clone(),
+    };
+    supervisor::run(&model, &options, |running| println!("{}", running.ready_line()))
+        .into_diagnostic()?;
+    Ok(ExitCode::SUCCESS)
+}
