@@ -144,8 +144,11 @@ fn checksums_hold(packet: &SlicedPacket<'_>) -> bool {
     }
 }
 
-/// The tags as pnet walks them: (TPID, TCI) pairs, the payload's EtherType and offset.
-fn tags_of_pnet(frame: &[u8]) -> Option<(Vec<(u16, u16)>, u16, usize)> {
+/// (TPID, TCI) pairs, the payload's EtherType and offset.
+type TagsRead = (Vec<(u16, u16)>, u16, usize);
+
+/// The tags as pnet walks them.
+fn tags_of_pnet(frame: &[u8]) -> Option<TagsRead> {
     let ethernet = EthernetPacket::new(frame)?;
     let (mut ether_type, mut at) = (ethernet.get_ethertype().0, 14);
     let mut tags = Vec::new();
@@ -390,7 +393,7 @@ proptest! {
         partial: bool,
         fill: u8,
     ) {
-        let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251) as u8 ^ fill).collect();
+        let data: Vec<u8> = (0..size).map(|i| (i * 7 + i / 251).to_le_bytes()[0] ^ fill).collect();
         let load = if is_tcp { Load::Tcp(options, data.clone()) } else { Load::Udp(data.clone()) };
         let fields = tcp_fields(seed & !u64::from(flag::SYN | flag::RST | flag::URG), &[]);
         let seed = seed & !u64::from(flag::SYN | flag::RST | flag::URG);
