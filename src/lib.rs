@@ -29,5 +29,7 @@ pub mod police;
 // Level 2: the product.
 pub mod model;
 
+pub mod config;
+
 // Level 4: the outside.
 pub mod io;
