@@ -36,6 +36,8 @@ pub mod pipeline;
 pub mod stage;
 pub mod worker;
 
+pub mod config;
+
 // Level 4: the outside.
 pub mod io;
 pub mod lab;

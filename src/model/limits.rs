@@ -15,6 +15,17 @@ pub const ECMP_CIRCUITS: usize = 4;
 /// The highest weight of a connection.
 pub const MAX_WEIGHT: u16 = 32_000;
 
+/// The most prefixes of on-premises on a Microsoft peering, for each session.
+pub const ROUTES_MICROSOFT: usize = 200;
+
+/// The most prefixes of on-premises on a private peering.
+pub const fn routes_private(sku: CircuitSku) -> usize {
+    match sku {
+        CircuitSku::Local | CircuitSku::Standard => 4_000,
+        CircuitSku::Premium => 10_000,
+    }
+}
+
 /// What a gateway can do. Rates count what comes from on-premises: the way back does not cross it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GatewayLimits {

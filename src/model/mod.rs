@@ -1,6 +1,6 @@
 //! What the product knows: circuits, peerings, virtual networks and what joins them, as values.
 //!
-//! A [`Model`] that `config` returns keeps every rule that forwarding depends on: names
+//! A [`Model`] that [`crate::config`] returns keeps every rule that forwarding depends on: names
 //! resolve, numbers are in range, what must not overlap does not. Vectors keep the order of the
 //! file, so that everything made from a model is the same for the same text. Nothing here reads a
 //! file, knows a span or forwards a packet.
@@ -48,13 +48,13 @@ pub use peering::{
     Subnets4, Subnets6, halves4, halves6,
 };
 pub use port::{
-    Cable, DEFAULT_MTU, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, Port, PortKind, TWO_TAG_MTU,
+    Cable, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, ONE_TAG_MTU, Port, PortKind, TWO_TAG_MTU,
 };
 pub use provider::{
-    Access, ForwardProtocol, Nat, NatFiltering, NatLimits, NatMapping, NatTimeouts, PortForward,
-    Provider, StaticBinding,
+    Access, DEFAULT_HOST_SESSIONS, DEFAULT_NAT_PORTS, DEFAULT_SESSIONS, ForwardProtocol, MAX_POOL,
+    MIN_NAT_PORTS, Nat, NatFiltering, NatTimeouts, PortForward, Provider, SESSIONS, StaticBinding,
 };
-pub use role::{Role, SplitCable};
+pub use role::{BadRole, Role, SplitCable};
 pub use service::{Api, Edition, Icmp, Service, Workers};
 pub use vnet::{MAX_SUBNET_LEN, Nic, Subnet, Udr, UdrNextHop, VNet, VNetPeering};
 

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use super::PortName;
 use crate::wire::eth::MacAddr;
 
-/// The smallest MTU of a port, in bytes of layer 3 and tags (RFC 791: every host takes 576).
+/// The smallest MTU of a port, in bytes (RFC 791: every host takes 576).
 pub const MIN_MTU: u16 = 576;
 /// The largest MTU of a port: a jumbo frame.
 pub const MAX_MTU: u16 = 9216;
-/// The MTU of a port without one of its own: 1500 and room for two tags.
-pub const DEFAULT_MTU: u16 = 1508;
-/// The least MTU that carries a packet of 1500 bytes with one tag beyond the first, which the
-/// medium's own allowance covers.
+/// The MTU of a port without one of its own where at most one tag crosses; the medium allows for
+/// that tag.
+pub const ONE_TAG_MTU: u16 = 1500;
+/// The MTU of a port without one of its own where two tags cross, and the least that carries a
+/// packet of 1500 bytes with both.
 pub const TWO_TAG_MTU: u16 = 1504;
 /// The most queues that one port has.
 pub const MAX_QUEUES: u8 = 16;
@@ -76,7 +77,7 @@ pub struct Port {
     pub name: PortName,
     /// What stands behind it.
     pub kind: PortKind,
-    /// Bytes of layer 3 plus tags that a frame may have, [`MIN_MTU`] to [`MAX_MTU`].
+    /// Bytes of layer 3, and of a tag beyond the first, that a frame may have, [`MIN_MTU`] to [`MAX_MTU`].
     pub mtu: u16,
     /// The MAC address that thruway uses on it instead of the derived one.
     pub mac: Option<MacAddr>,

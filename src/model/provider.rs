@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use ipnet::Ipv4Net;
 
-use super::{CircuitName, PerLink, PortName, ProviderName};
+use super::{CircuitName, PerLink, PortName, PortRange, ProviderName};
 use crate::ids::PeeringKind;
 use crate::time::Span;
 use crate::wire::vlan::TagStack;
@@ -46,27 +46,30 @@ impl Provider {
     }
 }
 
-/// Which destinations share a mapping (RFC 4787 4.1, RFC 7857 3).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NatMapping {
-    /// All: one outside port for each inside address and port.
-    #[default]
-    EndpointIndependent,
-    /// One each: an outside port serves several destinations.
-    EndpointDependent,
-}
-
 /// Who may send to a mapping from outside (RFC 4787 5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NatFiltering {
     /// Anyone.
+    #[default]
     EndpointIndependent,
     /// Addresses that the inside has sent to.
-    #[default]
     AddressDependent,
     /// Addresses and ports that the inside has sent to.
     AddressAndPortDependent,
 }
+
+/// The most addresses of one pool.
+pub const MAX_POOL: u32 = 65_536;
+/// The least outside ports: every one of 64 shards needs some.
+pub const MIN_NAT_PORTS: u16 = 128;
+/// The outside ports without others: all but the well-known ones (RFC 6056 3.2).
+pub const DEFAULT_NAT_PORTS: PortRange = PortRange { first: 1024, last: 65_535 };
+/// The most sessions without a number of their own.
+pub const DEFAULT_SESSIONS: u32 = 1_048_576;
+/// The fewest and the most sessions of one translator.
+pub const SESSIONS: std::ops::RangeInclusive<u32> = 64..=1 << 28;
+/// The most sessions of one inside address without a number of their own.
+pub const DEFAULT_HOST_SESSIONS: u32 = 4_096;
 
 /// A one-to-one binding of addresses, in both directions and on all ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,12 +107,16 @@ pub struct NatTimeouts {
     pub udp: Span,
     /// Established TCP connections; at least 2 h 4 min (RFC 5382 REQ-5).
     pub tcp_established: Span,
-    /// Opening and closing TCP connections; 4 minutes, or less by configuration (RFC 7857 2.1).
-    pub tcp_transitory: Span,
+    /// TCP connections before both sides agreed; 4 minutes (RFC 7857 2.1).
+    pub tcp_opening: Span,
+    /// TCP connections after both sides' end, or a reset; 4 minutes (RFC 7857 2.1).
+    pub tcp_closing: Span,
     /// ICMP queries; at least 60 s (RFC 5508 REQ-2).
     pub icmp: Span,
+    /// Later fragments that wait for the first.
+    pub fragment: Span,
     /// Before a freed outside port is given out again (RFC 6888 REQ-8).
-    pub port_quarantine: Span,
+    pub quarantine: Span,
 }
 
 impl Default for NatTimeouts {
@@ -117,25 +124,12 @@ impl Default for NatTimeouts {
         Self {
             udp: Span::secs(300),
             tcp_established: Span::secs(7440),
-            tcp_transitory: Span::secs(240),
+            tcp_opening: Span::secs(240),
+            tcp_closing: Span::secs(240),
             icmp: Span::secs(60),
-            port_quarantine: Span::secs(120),
+            fragment: Span::secs(30),
+            quarantine: Span::secs(120),
         }
-    }
-}
-
-/// How much one NAT, and one host behind it, may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NatLimits {
-    /// Sessions in all.
-    pub sessions: u32,
-    /// Sessions of one inside address; `None` sets no limit (RFC 6888 REQ-4).
-    pub sessions_per_host: Option<u32>,
-}
-
-impl Default for NatLimits {
-    fn default() -> Self {
-        Self { sessions: 1_048_576, sessions_per_host: None }
     }
 }
 
@@ -150,14 +144,18 @@ pub struct Nat {
     pub statics: Vec<StaticBinding>,
     /// Forwarded ports.
     pub forwards: Vec<PortForward>,
-    /// Which destinations share a mapping.
-    pub mapping: NatMapping,
+    /// Outside ports, and ICMP query identifiers, that sessions are given.
+    pub ports: PortRange,
     /// Who may send to a mapping.
     pub filtering: NatFiltering,
     /// How long sessions live.
     pub timeouts: NatTimeouts,
-    /// How many there may be.
-    pub limits: NatLimits,
+    /// Whether packets from outside keep a session alive (RFC 4787 REQ-6).
+    pub inbound_refresh: bool,
+    /// The most sessions in all.
+    pub sessions: u32,
+    /// The most sessions of one inside address (RFC 6888 REQ-4).
+    pub host_sessions: u32,
     /// Source of the ICMP errors that the translator originates.
     pub icmp_source: Ipv4Addr,
 }
