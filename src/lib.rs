@@ -27,17 +27,19 @@ pub mod neighbour;
 pub mod police;
 
 // Level 2: the product.
-pub mod compile;
 pub mod model;
+pub mod config;
 pub mod tables;
+pub mod compile;
 
 // Level 3: the data plane.
 pub mod pipeline;
 pub mod stage;
 pub mod worker;
 
-pub mod config;
 
 // Level 4: the outside.
+pub mod cli;
+pub mod control;
 pub mod io;
 pub mod lab;

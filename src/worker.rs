@@ -9,6 +9,7 @@ use crossbeam::queue::ArrayQueue;
 use crate::frame::{BATCH, Batch, DropReason, Frame, Outgoing, Pool, Row};
 use crate::ids::{PortId, WorkerId};
 use crate::io::{Counts, Queue};
+use crate::neighbour::NeighbourState;
 use crate::pipeline;
 use crate::stage::icmp::{self, Report};
 use crate::stage::state::{HELD_SPAN, Held, WaitsFor};
@@ -277,8 +278,7 @@ impl Worker {
             let Held { waits_for, since, .. } = self.out.held[at];
             let ready = match waits_for {
                 WaitsFor::Neighbour(id) => {
-                    let word = tables.words.load(id);
-                    word.mac().is_some() || !word.usable()
+                    tables.words.load(id).state() != NeighbourState::Incomplete
                 }
                 WaitsFor::Address(attachment, address) => {
                     tables.gleaned.contains_key(&(attachment, address))

@@ -167,6 +167,7 @@ fn add_edges(build: &mut Builder<'_>, index: usize, circuit: &Circuit) {
                 }),
             });
             build.known.peerings.insert((index, kind, link), id);
+            build.on_link.push((id, peering.subnets.get(link).net()));
         }
     }
 }
@@ -192,6 +193,7 @@ fn add_subnets(build: &mut Builder<'_>) {
                 }),
             });
             build.known.subnets.insert((number, index), id);
+            build.on_link.push((id, subnet.prefix));
         }
     }
 }
@@ -212,6 +214,7 @@ fn add_services(build: &mut Builder<'_>) {
             }),
         });
         build.known.services.insert(index, id);
+        build.on_link.push((id, service.prefix));
     }
 }
 

@@ -12,6 +12,8 @@ mod routes;
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use crate::fib::FibWriter;
 use crate::ids::{AttachmentId, Direction, Link, NatId, PeeringKind, PolicerId, PortId};
 use crate::model::Model;
@@ -71,6 +73,8 @@ pub struct Compiled {
     pub tables: Tables,
     /// By neighbour id.
     pub neighbours: Vec<NeighbourSpec>,
+    /// Prefixes whose addresses are neighbours on an attachment.
+    pub on_link: Vec<(AttachmentId, Ipv4Net)>,
     /// By meter id.
     pub meters: Vec<MeterName>,
     /// By gateway id: the VNet's name.

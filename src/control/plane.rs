@@ -33,7 +33,8 @@ pub struct Plane {
     sought: BTreeMap<NeighbourId, (AttachmentId, Ipv4Addr)>,
     /// Frames that found no room on their way down; tried again at the next step.
     unsent: Vec<(usize, Down)>,
-    watched: BTreeSet<NeighbourId>,
+    /// Where each neighbour is, by its id.
+    places: Vec<(AttachmentId, Ipv4Addr)>,
     down_ports: BTreeSet<PortId>,
 }
 
@@ -50,10 +51,13 @@ impl Plane {
         let mut arp = Arp::new(Arc::clone(&tables.words));
         for (index, attachment) in tables.attachments.iter().enumerate() {
             let Some((mac, address)) = attachment.own() else { continue };
+            let id = AttachmentId::from_index(index);
+            let on_link = compiled.on_link.iter().filter(|(at, _)| *at == id);
             arp.add_interface(Interface {
-                id: AttachmentId::from_index(index),
+                id,
                 mac,
                 addresses: vec![Ipv4Addr::from(address)],
+                on_link: on_link.map(|(_, net)| *net).collect(),
             });
         }
         let mut plane = Self {
@@ -63,7 +67,7 @@ impl Plane {
             pool,
             sought: BTreeMap::new(),
             unsent: Vec::new(),
-            watched: BTreeSet::new(),
+            places: Vec::new(),
             down_ports: BTreeSet::new(),
         };
         for (index, spec) in compiled.neighbours.iter().enumerate() {
@@ -75,13 +79,11 @@ impl Plane {
     fn add_neighbour(&mut self, expected: NeighbourId, spec: &NeighbourSpec, now: Now) {
         let id = match spec.mac {
             Some(mac) => self.arp.add_static(spec.attachment, spec.address, mac),
-            None => self.arp.add_neighbour(spec.attachment, spec.address),
+            None if spec.watched => self.arp.add_neighbour(now, spec.attachment, spec.address),
+            None => self.arp.resolve(now, spec.attachment, spec.address),
         };
-        debug_assert_eq!(id, expected, "ids follow the compiler's order");
-        if spec.watched {
-            self.watched.insert(id);
-            self.arp.watch(now, id);
-        }
+        debug_assert_eq!(id, Some(expected), "ids follow the compiler's order");
+        self.places.push((spec.attachment, spec.address));
     }
 
     /// Takes everything that waits, and does what is due at `now`; returns when it wants to be
@@ -103,7 +105,7 @@ impl Plane {
         self.arp.handle_timeout(now);
         self.publish_found();
         while let Some(request) = self.arp.poll_output() {
-            self.originate(request.interface, &request.packet, request.to);
+            self.originate(request.interface, &request.packet, request.destination);
         }
         self.arp.poll_timeout()
     }
@@ -124,7 +126,7 @@ impl Plane {
         for (index, attachment) in tables.attachments.iter().enumerate() {
             if attachment.port == port && attachment.own().is_some() {
                 let id = AttachmentId::from_index(index);
-                if up { self.arp.port_up(now, id) } else { self.arp.port_down(now, id) }
+                if up { self.arp.set_port_up(id, now) } else { self.arp.set_port_down(id) }
             }
         }
     }
@@ -156,7 +158,12 @@ impl Plane {
 
     fn message(&mut self, now: Now, message: Message) {
         match message {
-            Message::Resolve(id) => self.arp.want(now, id),
+            Message::Resolve(id) => {
+                if let Some(&(attachment, address)) = self.places.get(id.index()) {
+                    // Unless its interface went with a reload, and the neighbour with it.
+                    let _ = self.arp.resolve(now, attachment, address);
+                }
+            }
             Message::Glean(attachment, address) => {
                 let address = Ipv4Addr::from(address);
                 let tables = self.published.latest();
@@ -166,6 +173,9 @@ impl Plane {
                 }
                 if let Some(id) = self.arp.resolve(now, attachment, address) {
                     self.sought.insert(id, (attachment, address));
+                    if id.index() >= self.places.len() {
+                        self.places.resize(id.index() + 1, (attachment, address));
+                    }
                 }
             }
         }
@@ -175,7 +185,7 @@ impl Plane {
     fn publish_found(&mut self) {
         let words = Arc::clone(&self.published.latest().words);
         let found: Vec<_> =
-            self.sought.keys().copied().filter(|id| words.load(*id).mac().is_some()).collect();
+            self.sought.keys().copied().filter(|id| words.load(*id).is_reachable()).collect();
         if found.is_empty() {
             return;
         }

@@ -14,6 +14,7 @@ use crate::ids::{GatewayId, Link, MeterId, PortId};
 use crate::io::LinkState;
 use crate::model::{Billing, Model, PortKind};
 use crate::nat::SessionView;
+use crate::neighbour::EntryState;
 use crate::tables::{Counters, Role};
 use crate::time::{Now, Span};
 
@@ -197,9 +198,11 @@ impl Sources<'_> {
                 mac_address: dotted(mac),
                 state: "own".to_owned(),
             });
-            let entries = plane.arp().entries(now).filter(|own| own.interface.index() == index);
+            let entries = plane.arp().entries(now).filter(|own| {
+                own.interface.index() == index && own.state != EntryState::Own
+            });
             rows.extend(entries.map(|own| Arp {
-                age: own.age.0 / Span::secs(60).0,
+                age: own.age_minutes,
                 interface: theirs.to_owned(),
                 attachment: attachment.name.clone(),
                 ip_address: own.address.to_string(),

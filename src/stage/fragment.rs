@@ -8,8 +8,8 @@
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::rewrite::{adjacency_of, dress};
-use super::{Context, icmp, meter_out};
+use super::rewrite::{adjacency_of, dress, unresolved};
+use super::{Context, meter_out};
 use crate::frame::{Batch, DropReason, Frame, HEADROOM, Row};
 use crate::tables::next_hop::MAX_L2;
 use crate::wire::checksum;
@@ -21,11 +21,12 @@ const L3: usize = HEADROOM + MAX_L2;
 /// Cuts packet `i` to its adjacency's MTU and sends the pieces.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize) {
     let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
-    let Some(mac) = cx.tables.words.load(adjacency.neighbour).mac() else {
-        icmp::report(cx, batch, i, icmp::Report::HostUnreachable);
-        batch.drop(i, DropReason::NeighbourUnresolved);
+    let word = cx.tables.words.load(adjacency.neighbour);
+    if !word.is_reachable() {
+        unresolved(cx, batch, i, word, adjacency.neighbour);
         return;
-    };
+    }
+    let mac = word.mac();
     let (whole, row) = batch.take(i);
     let l3 = usize::from(row.l3);
     let packet = &whole[l3..l3 + usize::from(row.ip_len)];

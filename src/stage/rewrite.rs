@@ -8,9 +8,10 @@
 use super::icmp::{self, Report};
 use super::lookup::hold;
 use super::state::WaitsFor;
-use super::{Context, meter_in, meter_out};
-use crate::frame::{Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
-use crate::ids::{AdjacencyId, AttachmentId, Direction};
+use super::{Context, Message, Punt, meter_in, meter_out};
+use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
+use crate::ids::{AdjacencyId, AttachmentId, Direction, NeighbourId};
+use crate::neighbour::{NeighbourState, Word};
 use crate::tables::{Adjacency, Role};
 use crate::wire::eth::MacAddr;
 use crate::wire::vlan::VID;
@@ -46,15 +47,11 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     for i in Bits(set) {
         let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
         let word = cx.tables.words.load(adjacency.neighbour);
-        let Some(mac) = word.mac() else {
-            if word.usable() {
-                hold(cx, batch, i, WaitsFor::Neighbour(adjacency.neighbour));
-            } else {
-                icmp::report(cx, batch, i, Report::HostUnreachable);
-                batch.drop(i, DropReason::NeighbourUnresolved);
-            }
+        if !word.is_reachable() {
+            unresolved(cx, batch, i, word, adjacency.neighbour);
             continue;
-        };
+        }
+        let mac = word.mac();
         let (mut frame, mut row) = batch.take(i);
         dress(&mut frame, &mut row, adjacency, mac);
         if adjacency.to_onprem {
@@ -62,6 +59,27 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
         }
         cx.out.send(adjacency.port, frame, &row);
     }
+}
+
+/// A packet for a neighbour that has not answered yet, or not any more.
+#[cold]
+pub fn unresolved(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    i: usize,
+    word: Word,
+    neighbour: NeighbourId,
+) {
+    match word.state() {
+        NeighbourState::Incomplete => return hold(cx, batch, i, WaitsFor::Neighbour(neighbour)),
+        // Whoever did not answer may do so now that somebody asks again.
+        NeighbourState::Failed if cx.out.punts.len() < BATCH => {
+            cx.out.punts.push(Punt::Message(Message::Resolve(neighbour)));
+        }
+        _ => {}
+    }
+    icmp::report(cx, batch, i, Report::HostUnreachable);
+    batch.drop(i, DropReason::NeighbourUnresolved);
 }
 
 /// Puts the adjacency's header before the IP packet and trims what followed it.

@@ -163,13 +163,6 @@ impl Tables {
     pub fn port_name(&self, id: PortId) -> &str {
         &self.ports[id.index()].name
     }
-
-    /// Whether a neighbour can be used or may yet answer; false once its link is down or it
-    /// failed to answer.
-    #[inline(always)]
-    pub fn usable(&self, id: NeighbourId) -> bool {
-        self.words.load(id).usable()
-    }
 }
 
 /// Shards dealt out to workers, round robin.

@@ -2,7 +2,7 @@
 
 use crate::frame::DropReason;
 use crate::ids::{AdjacencyId, AttachmentId, GatewayId, NeighbourId, PathGroupId, PortId};
-use crate::neighbour::Words;
+use crate::neighbour::{NeighbourState, Words};
 use crate::wire::eth::{self, MacAddr};
 use crate::wire::vlan::TagStack;
 
@@ -102,10 +102,10 @@ impl PathGroup {
         }
         let first = spread(hash, count);
         let (adjacency, neighbour) = self.paths[first];
-        if words.load(neighbour).usable() {
+        if usable(words, neighbour) {
             return Some(adjacency);
         }
-        let alive = || self.paths.iter().filter(|(_, n)| words.load(*n).usable());
+        let alive = || self.paths.iter().filter(|(_, neighbour)| usable(words, *neighbour));
         let left = alive().count();
         if left == 0 {
             return None;
@@ -113,6 +113,12 @@ impl PathGroup {
         let again = spread(hash.wrapping_mul(0x9e37_79b1).rotate_left(16), left);
         alive().nth(again).map(|(adjacency, _)| *adjacency)
     }
+}
+
+/// Whether a path's neighbour has answered, or may yet: false once its link is down or it failed.
+#[inline(always)]
+pub fn usable(words: &Words, neighbour: NeighbourId) -> bool {
+    matches!(words.load(neighbour).state(), NeighbourState::Reachable | NeighbourState::Incomplete)
 }
 
 /// Maps a hash onto `0..count` without a division.
