@@ -453,7 +453,7 @@ mod tests {
         let range = (0u32..40, 0u32..40);
         prop_oneof![
             1 => Just(AddressSet::any()),
-            3 => prop::collection::vec(range, 0..4).prop_map(AddressSet::from_ranges),
+            3 => prop::collection::vec(range.clone(), 0..4).prop_map(AddressSet::from_ranges),
             1 => prop::collection::vec(range, 0..3)
                 .prop_map(|ranges| AddressSet::from_ranges(ranges).complement()),
         ]
