@@ -2,8 +2,6 @@
 
 pub mod check;
 pub mod client;
-pub mod demo;
-pub mod replay;
 pub mod run;
 pub mod show;
 
@@ -29,16 +27,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build a lab in network namespaces and prove that a circuit works, end to end
-    Demo(demo::Args),
     /// Run a circuit from a configuration file
     Run(run::Args),
     /// Check a configuration file and say what it means
     Check(check::Args),
     /// Show the state of a running thruway
     Show(show::Args),
-    /// Send captures through the pipeline, with time from the capture: same input, same output
-    Replay(replay::Args),
 }
 
 /// A configuration file and the part of it that this process takes.
@@ -73,11 +67,9 @@ pub(crate) fn log_to_stderr() {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.command {
-        Command::Demo(args) => demo::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Show(args) => show::main(&args),
-        Command::Replay(args) => replay::main(&args),
     };
     match done {
         Ok(code) => code,

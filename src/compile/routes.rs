@@ -17,7 +17,7 @@ use crate::model::{
     Subnet, VNet,
 };
 use crate::nat::{
-    Filtering, NatConfig, PortForward as NatForward, Proto, StaticBinding as NatStatic, Timeouts,
+    Filtering, NatConfig, PortForward as NatForward, PortRange as NatPorts, Proto, StaticBinding as NatStatic, Timeouts,
 };
 use crate::police::{Policer, Rate};
 use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
@@ -440,19 +440,20 @@ pub(super) fn nat_config(nat: &Nat) -> NatConfig {
         timeouts: Timeouts {
             udp: nat.timeouts.udp,
             tcp_established: nat.timeouts.tcp_established,
-            tcp_opening: nat.timeouts.tcp_transitory,
-            tcp_closing: nat.timeouts.tcp_transitory,
+            tcp_opening: nat.timeouts.tcp_opening,
+            tcp_closing: nat.timeouts.tcp_closing,
             icmp: nat.timeouts.icmp,
-            quarantine: nat.timeouts.port_quarantine,
-            ..Timeouts::default()
+            fragment: nat.timeouts.fragment,
+            quarantine: nat.timeouts.quarantine,
         },
-        sessions: nat.limits.sessions as usize,
-        host_sessions: nat.limits.sessions_per_host.unwrap_or(u32::MAX),
+        ports: NatPorts { first: nat.ports.first, last: nat.ports.last },
+        inbound_refresh: nat.inbound_refresh,
+        sessions: nat.sessions as usize,
+        host_sessions: nat.host_sessions,
         filtering: match nat.filtering {
             NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,
             NatFiltering::AddressDependent => Filtering::AddressDependent,
             NatFiltering::AddressAndPortDependent => Filtering::AddressAndPortDependent,
         },
-        ..NatConfig::default()
     }
 }

@@ -78,7 +78,7 @@ impl Plane {
 
     fn add_neighbour(&mut self, expected: NeighbourId, spec: &NeighbourSpec, now: Now) {
         let id = match spec.mac {
-            Some(mac) => self.arp.add_static(spec.attachment, spec.address, mac),
+            Some(mac) => self.arp.add_static(now, spec.attachment, spec.address, mac),
             None if spec.watched => self.arp.add_neighbour(now, spec.attachment, spec.address),
             None => self.arp.resolve(now, spec.attachment, spec.address),
         };

@@ -64,7 +64,7 @@ pub(super) struct Classifier {
     sport: Field,
     dport: Field,
     /// Rules for TCP, UDP, ICMP and the rest, `words` each.
-    protocols: [Vec<u64>; 4],
+    protocols: [Vec<u64>; 6],
     /// Rules that ask for no particular port.
     portless: Vec<u64>,
 }
@@ -93,6 +93,8 @@ impl Classifier {
                 protocol(Protocol::Tcp),
                 protocol(Protocol::Udp),
                 protocol(Protocol::Icmp),
+                protocol(Protocol::Esp),
+                protocol(Protocol::Ah),
                 protocol(Protocol::Any),
             ],
             portless: set_of(&|rule: &Rule| {
@@ -109,7 +111,9 @@ impl Classifier {
             proto::TCP => 0,
             proto::UDP => 1,
             proto::ICMP => 2,
-            _ => 3,
+            proto::ESP => 3,
+            proto::AH => 4,
+            _ => 5,
         };
         let (src, dst) = (self.src.find(tuple.src, words), self.dst.find(tuple.dst, words));
         let (sport, dport) = if tuple.has_ports() {

@@ -68,6 +68,10 @@ pub enum Protocol {
     Udp,
     /// ICMP.
     Icmp,
+    /// IPsec's encapsulating security payload (RFC 4303).
+    Esp,
+    /// IPsec's authentication header (RFC 4302).
+    Ah,
 }
 
 /// A set of ports.
@@ -157,6 +161,8 @@ impl Rule {
             Protocol::Tcp => tuple.proto == crate::wire::proto::TCP,
             Protocol::Udp => tuple.proto == crate::wire::proto::UDP,
             Protocol::Icmp => tuple.proto == crate::wire::proto::ICMP,
+            Protocol::Esp => tuple.proto == crate::wire::proto::ESP,
+            Protocol::Ah => tuple.proto == crate::wire::proto::AH,
         };
         let ports = if tuple.has_ports() {
             self.source_ports.contains(tuple.sport) && self.destination_ports.contains(tuple.dport)
@@ -469,7 +475,9 @@ mod tests {
 
     fn lists() -> impl Strategy<Value = Vec<Rule>> {
         let protocol =
-            prop::sample::select(vec![Protocol::Any, Protocol::Tcp, Protocol::Udp, Protocol::Icmp]);
+            prop::sample::select(vec![
+                Protocol::Any, Protocol::Tcp, Protocol::Udp, Protocol::Icmp, Protocol::Esp, Protocol::Ah,
+            ]);
         let one = (protocol, address_sets(), port_sets(), address_sets(), port_sets());
         prop::collection::vec(one, 0..140).prop_map(|rules| {
             let count = rules.len();

@@ -172,6 +172,39 @@ impl Arp {
         Some(id)
     }
 
+    /// A neighbour whose MAC address is configured: it is used as it is and never asked for. None
+    /// when it cannot be on the interface, or there is no room.
+    pub fn add_static(
+        &mut self,
+        now: Now,
+        interface: AttachmentId,
+        ip: Ipv4Addr,
+        mac: MacAddr,
+    ) -> Option<NeighbourId> {
+        let known = self.neighbour(interface, ip);
+        let id = match known {
+            Some(id) => id,
+            None => {
+                let place = self.places.get(&interface)?;
+                let up = place.up;
+                if !place.interface.can_be_neighbour(ip) {
+                    return None;
+                }
+                let id = self.add(interface, ip, false)?;
+                self.change(id, |entry| {
+                    entry.fix(now, mac);
+                    if up { entry.start(now) } else { None }
+                });
+                return Some(id);
+            }
+        };
+        self.change(id, |entry| {
+            entry.fix(now, mac);
+            None
+        });
+        Some(id)
+    }
+
     /// The neighbour `ip`, for which there are frames: it is asked for if its MAC address is not
     /// known. None when it cannot be on the interface, or there is no room.
     pub fn resolve(
@@ -285,7 +318,7 @@ impl Arp {
 
     /// The port behind an interface is up again: its neighbours are asked for anew.
     pub fn set_port_up(&mut self, interface: AttachmentId, now: Now) {
-        self.set_port(interface, true, |entry| Some(entry.start(now)));
+        self.set_port(interface, true, |entry| entry.start(now));
     }
 
     /// The neighbour `ip` on an interface, if it is known.
@@ -366,7 +399,7 @@ impl Arp {
         }
         let id = self.add(interface, ip, wanted)?;
         if up {
-            self.change(id, |entry| Some(entry.start(now)));
+            self.change(id, |entry| entry.start(now));
         }
         Some(id)
     }

@@ -82,6 +82,8 @@ pub(super) struct Entry {
     pub(super) ip: Ipv4Addr,
     /// Routes depend on it: it is never given up.
     pub(super) wanted: bool,
+    /// Configured: used as it is, never asked for.
+    fixed: Option<MacAddr>,
     phase: Phase,
     mac: MacAddr,
     confirmed: Now,
@@ -96,6 +98,7 @@ impl Entry {
             interface,
             ip,
             wanted,
+            fixed: None,
             phase: Phase::Down,
             mac: MacAddr::ZERO,
             confirmed: Now(0),
@@ -109,11 +112,30 @@ impl Entry {
         self.deadline
     }
 
+    /// From now on its MAC address is this one, whatever anybody says.
+    pub(super) fn fix(&mut self, now: Now, mac: MacAddr) {
+        self.fixed = Some(mac);
+        if !matches!(self.phase, Phase::Down) {
+            self.hold_fixed(now, mac);
+        }
+    }
+
+    fn hold_fixed(&mut self, now: Now, mac: MacAddr) {
+        self.phase = Phase::Reachable;
+        self.mac = mac;
+        self.confirmed = now;
+        self.deadline = None;
+    }
+
     /// Begins to ask from scratch.
-    pub(super) fn start(&mut self, now: Now) -> Ask {
+    pub(super) fn start(&mut self, now: Now) -> Option<Ask> {
+        if let Some(mac) = self.fixed {
+            self.hold_fixed(now, mac);
+            return None;
+        }
         self.phase = Phase::Incomplete { tries: 1 };
         self.mac = MacAddr::ZERO;
-        self.ask(now, RETRY)
+        Some(self.ask(now, RETRY))
     }
 
     /// The port went down.
@@ -125,6 +147,9 @@ impl Entry {
 
     /// The neighbour was heard at `mac`.
     pub(super) fn confirm(&mut self, now: Now, mac: MacAddr) {
+        if self.fixed.is_some() {
+            return;
+        }
         self.phase = Phase::Reachable;
         self.mac = mac;
         self.confirmed = now;
@@ -139,7 +164,7 @@ impl Entry {
             Phase::Failed if self.wanted => {
                 (now.since(self.asked) >= RETRY).then(|| self.ask(now, REVIVE))
             }
-            Phase::Failed => Some(self.start(now)),
+            Phase::Failed => self.start(now),
             _ => None,
         }
     }

@@ -22,7 +22,7 @@ pub use next_hop::{Adjacency, NextHop, PathGroup};
 use crate::fib::Fib;
 use crate::flow::rules::RuleSet;
 use crate::ids::{
-    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NeighbourId, NextHopId, NsgId, PathGroupId,
+    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NextHopId, NsgId, PathGroupId,
     PolicerId, PortId, SHARDS, ShardId, VrfId, WorkerId,
 };
 use crate::nat::Bindings;

@@ -35,6 +35,10 @@ pub mod proto {
     pub const TCP: u8 = 6;
     /// UDP, RFC 768.
     pub const UDP: u8 = 17;
+    /// IPsec's encapsulating security payload, RFC 4303.
+    pub const ESP: u8 = 50;
+    /// IPsec's authentication header, RFC 4302.
+    pub const AH: u8 = 51;
     /// ICMP for IPv6, RFC 4443.
     pub const ICMP6: u8 = 58;
 }
