@@ -20,13 +20,17 @@ pub struct Latency {
     pub max_us: f64,
 }
 
+/// The longest time that is told apart from longer ones.
+const HOUR_NS: u64 = 3_600_000_000_000;
+
 /// Collects times, to 0.1 %.
 #[derive(Debug)]
 pub(crate) struct Times(Histogram<u64>);
 
 impl Times {
     pub(crate) fn new() -> Self {
-        Self(Histogram::new(3).expect("three digits are within the histogram's range"))
+        // Fixed bounds: saturating_record clamps to what a growing histogram happens to hold.
+        Self(Histogram::new_with_bounds(1, HOUR_NS, 3).expect("the bounds are the crate's own"))
     }
 
     pub(crate) fn add(&mut self, time: Duration) {
@@ -43,5 +47,25 @@ impl Times {
             p99_us: us(self.0.value_at_quantile(0.99)),
             max_us: us(self.0.max()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_summarised_to_a_thousandth() {
+        let mut times = Times::new();
+        assert_eq!(times.summary(), None);
+        (1..=1000).for_each(|ms| times.add(Duration::from_millis(ms)));
+        let found = times.summary().unwrap();
+        let expected = [1e3, 500.5e3, 500e3, 990e3, 1000e3];
+        let found = [found.min_us, found.avg_us, found.p50_us, found.p99_us, found.max_us];
+        for (found, expected) in found.into_iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < 2e-3, "{found} {expected}");
+        }
+        times.add(Duration::MAX);
+        assert!(times.summary().unwrap().max_us >= 3.6e9);
     }
 }

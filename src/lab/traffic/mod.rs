@@ -12,7 +12,9 @@ pub mod latency;
 mod pace;
 mod pattern;
 pub mod ping;
+mod sequence;
 pub mod tcp;
+mod tcp_ends;
 pub mod traceroute;
 pub mod udp;
 
