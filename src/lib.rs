@@ -27,16 +27,15 @@ pub mod neighbour;
 pub mod police;
 
 // Level 2: the product.
-pub mod model;
-pub mod config;
-pub mod tables;
 pub mod compile;
+pub mod config;
+pub mod model;
+pub mod tables;
 
 // Level 3: the data plane.
 pub mod pipeline;
 pub mod stage;
 pub mod worker;
-
 
 // Level 4: the outside.
 pub mod cli;

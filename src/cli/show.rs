@@ -67,7 +67,7 @@ fn indent(text: &str) -> String {
 /// One row an object; what is nested below it gets a table of its own after it.
 fn table(rows: &[Value]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_preset(presets::UTF8_FULL_CONDENSED);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     let mut nested = String::new();
     for (index, row) in rows.iter().enumerate() {
@@ -116,7 +116,8 @@ mod tests {
             {"name": "a-long-name", "rx_frames": 12345, "state": "down"},
         ]));
         assert!(text.contains("rx frames"));
-        let lines: Vec<&str> = text.lines().filter(|line| line.contains("up") || line.contains("down")).collect();
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.contains("up") || line.contains("down")).collect();
         assert!(lines[0].contains("      5"), "{text}");
         assert!(lines[1].contains("  12345"), "{text}");
     }

@@ -65,7 +65,14 @@ fn add_provider(build: &mut Builder<'_>, provider: &Provider, index: usize, circ
             else {
                 continue;
             };
-            cross_connect(build, (index, circuit), peering, link, (access_port, access.tags), link_port);
+            cross_connect(
+                build,
+                (index, circuit),
+                peering,
+                link,
+                (access_port, access.tags),
+                link_port,
+            );
             pass_on_loss(build, access_port, link_port);
         }
     }

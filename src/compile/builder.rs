@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
-use super::{CompileError, Compiled, GLEANED_MOST, Known, LossPath, MeterName, NeighbourSpec, VrfInfo};
+use super::{
+    CompileError, Compiled, GLEANED_MOST, Known, LossPath, MeterName, NeighbourSpec, VrfInfo,
+};
 use crate::fib::{FibWriter, Prefix4};
 use crate::flow::rules::RuleSet;
 use crate::ids::{
@@ -57,9 +59,10 @@ struct Vrf {
 /// name; locally administered, never the interface's own.
 pub fn port_mac(port: &crate::model::Port) -> MacAddr {
     port.mac.unwrap_or_else(|| {
-        let hash = port.name.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let hash =
+            port.name.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
         let [a, b, c, d] = hash.to_be_bytes();
         MacAddr([0x02, 0x74, a, b, c, d])
     })

@@ -43,9 +43,8 @@ impl Effective {
 
     /// Adds what BGP taught, except inside the system's own prefixes.
     pub(super) fn learn(&mut self, prefix: Ipv4Net, paths: PathGroupId) {
-        let system = self.routes.iter().any(|(own, leads)| {
-            *leads == Leads::ToVm && own.contains(&prefix)
-        });
+        let system =
+            self.routes.iter().any(|(own, leads)| *leads == Leads::ToVm && own.contains(&prefix));
         if !system {
             self.routes.insert(prefix, Leads::ToOnprem(paths));
         }

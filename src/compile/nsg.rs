@@ -25,20 +25,12 @@ pub(super) fn compile(
         let own = nsg.rules.iter().filter(move |rule| rule.direction == direction);
         own.map(|own| rule(own, &virtual_network)).collect()
     };
-    RuleSet::new(
-        rules(NsgDirection::Inbound),
-        rules(NsgDirection::Outbound),
-        &virtual_network,
-    )
+    RuleSet::new(rules(NsgDirection::Inbound), rules(NsgDirection::Outbound), &virtual_network)
 }
 
 /// What the tag VirtualNetwork means here: the network, those peered with it, and every prefix
 /// learned from on-premises.
-fn virtual_network(
-    model: &Model,
-    vnet: &VNet,
-    learned: &[(Ipv4Net, PathGroupId)],
-) -> AddressSet {
+fn virtual_network(model: &Model, vnet: &VNet, learned: &[(Ipv4Net, PathGroupId)]) -> AddressSet {
     let peered = model.peered(&vnet.name).flat_map(|(other, _)| &other.address_space);
     let own = vnet.address_space.iter().chain(peered).copied();
     own.chain(learned.iter().map(|(prefix, _)| *prefix)).collect()

@@ -17,7 +17,8 @@ use crate::model::{
     Subnet, VNet,
 };
 use crate::nat::{
-    Filtering, NatConfig, PortForward as NatForward, PortRange as NatPorts, Proto, StaticBinding as NatStatic, Timeouts,
+    Filtering, NatConfig, PortForward as NatForward, PortRange as NatPorts, Proto,
+    StaticBinding as NatStatic, Timeouts,
 };
 use crate::police::{Policer, Rate};
 use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
@@ -54,8 +55,7 @@ fn learn(build: &mut Builder<'_>) -> Learned {
         let mut prefixes: BTreeMap<Ipv4Net, Vec<Candidate>> = BTreeMap::new();
         for connection in model.connections_of(&vnet.name) {
             let Some(circuit) = position(model, &connection.circuit) else { continue };
-            for (prefix, as_path_len, adjacency) in
-                routes_of(build, circuit, PeeringKind::Private)
+            for (prefix, as_path_len, adjacency) in routes_of(build, circuit, PeeringKind::Private)
             {
                 let weight = connection.weight;
                 let candidate = Candidate { weight, as_path_len, adjacency };

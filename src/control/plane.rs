@@ -117,8 +117,7 @@ impl Plane {
 
     /// A port lost its carrier or got it back: its neighbours follow.
     pub fn port_changed(&mut self, port: PortId, up: bool, now: Now) {
-        let changed =
-            if up { self.down_ports.remove(&port) } else { self.down_ports.insert(port) };
+        let changed = if up { self.down_ports.remove(&port) } else { self.down_ports.insert(port) };
         if !changed {
             return;
         }

@@ -125,10 +125,7 @@ impl Ports {
 }
 
 /// Both sides of every cable, by the port that takes it.
-fn plugs(
-    model: &Model,
-    workers: usize,
-) -> Result<HashMap<PortName, memory::Plug>, OpenError> {
+fn plugs(model: &Model, workers: usize) -> Result<HashMap<PortName, memory::Plug>, OpenError> {
     let mut plugs = HashMap::new();
     for cable in &model.cables {
         let (a, b) = memory::cable(workers, CABLE_DEPTH).map_err(OpenError::Cable)?;

@@ -198,9 +198,10 @@ impl Sources<'_> {
                 mac_address: dotted(mac),
                 state: "own".to_owned(),
             });
-            let entries = plane.arp().entries(now).filter(|own| {
-                own.interface.index() == index && own.state != EntryState::Own
-            });
+            let entries = plane
+                .arp()
+                .entries(now)
+                .filter(|own| own.interface.index() == index && own.state != EntryState::Own);
             rows.extend(entries.map(|own| Arp {
                 age: own.age_minutes,
                 interface: theirs.to_owned(),
@@ -212,19 +213,18 @@ impl Sources<'_> {
         }
         rows
     }
-
 }
 
 /// One NAT session.
 pub fn nat_session(circuit: String, own: &SessionView, now: Now) -> NatSession {
     NatSession {
-            circuit,
-            proto: format!("{:?}", own.proto).to_lowercase(),
-            inside: own.inside.to_string(),
-            outside: own.outside.to_string(),
-            remote: own.remote.to_string(),
-            state: own.tcp.map(|state| format!("{state:?}")).unwrap_or_default(),
-            expires_in: own.deadline.since(now).0 / Span::secs(1).0,
+        circuit,
+        proto: format!("{:?}", own.proto).to_lowercase(),
+        inside: own.inside.to_string(),
+        outside: own.outside.to_string(),
+        remote: own.remote.to_string(),
+        state: own.tcp.map(|state| format!("{state:?}")).unwrap_or_default(),
+        expires_in: own.deadline.since(now).0 / Span::secs(1).0,
     }
 }
 
@@ -248,4 +248,3 @@ pub fn state_name(state: LinkState) -> &'static str {
 pub(super) fn to_json(view: impl serde::Serialize) -> Value {
     serde_json::to_value(view).unwrap_or_else(|error| json!({ "error": error.to_string() }))
 }
-

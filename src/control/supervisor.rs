@@ -292,8 +292,7 @@ impl Running {
 
     fn answer(&self, query: Query) {
         let counters: Vec<&Counters> = self.counters.iter().map(Arc::as_ref).collect();
-        let sources =
-            Sources { model: &self.model, compiled: &self.compiled, counters: &counters };
+        let sources = Sources { model: &self.model, compiled: &self.compiled, counters: &counters };
         let now = clock::now();
         let value = match query.topic {
             Topic::Status => {

@@ -262,9 +262,6 @@ pub struct Status {
 }
 
 /// The sum of one counter over workers.
-pub(super) fn total<'a>(
-    workers: &[&'a Counters],
-    of: impl Fn(&'a Counters) -> &'a Counter,
-) -> u64 {
+pub(super) fn total<'a>(workers: &[&'a Counters], of: impl Fn(&'a Counters) -> &'a Counter) -> u64 {
     workers.iter().map(|own| of(own).value()).sum()
 }

@@ -474,10 +474,14 @@ mod tests {
     }
 
     fn lists() -> impl Strategy<Value = Vec<Rule>> {
-        let protocol =
-            prop::sample::select(vec![
-                Protocol::Any, Protocol::Tcp, Protocol::Udp, Protocol::Icmp, Protocol::Esp, Protocol::Ah,
-            ]);
+        let protocol = prop::sample::select(vec![
+            Protocol::Any,
+            Protocol::Tcp,
+            Protocol::Udp,
+            Protocol::Icmp,
+            Protocol::Esp,
+            Protocol::Ah,
+        ]);
         let one = (protocol, address_sets(), port_sets(), address_sets(), port_sets());
         prop::collection::vec(one, 0..140).prop_map(|rules| {
             let count = rules.len();

@@ -7,7 +7,6 @@
 //!        └── Sleeper (poll), clock
 //! ```
 
-pub mod pcap;
 pub mod clock;
 pub mod error;
 pub mod guard;
@@ -15,6 +14,7 @@ mod mail;
 pub mod memory;
 pub mod netns;
 pub mod packet;
+pub mod pcap;
 pub mod poll;
 pub mod port;
 pub mod steer;

@@ -76,9 +76,7 @@ fn routed(attachment: &Attachment, row: &Row, mac: MacAddr) -> Result<Kind, Drop
 fn find(classifier: &Classifier, row: &Row) -> Result<AttachmentId, DropReason> {
     match row.tags {
         2 => classifier.double(row.outer, row.inner).ok_or(DropReason::UnknownTag),
-        1 if row.outer & VID != 0 => {
-            classifier.single(row.outer).ok_or(DropReason::UnknownTag)
-        }
+        1 if row.outer & VID != 0 => classifier.single(row.outer).ok_or(DropReason::UnknownTag),
         _ => classifier.untagged().ok_or(DropReason::MissingTag),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::steer::Told;
 use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
 use crate::ids::{AttachmentId, NeighbourId, SHARDS, ShardId};
-use super::steer::Told;
 use crate::nat::{FragmentTable, Nat44Shard};
 use crate::tables::{Gateway, NatEntry};
 use crate::time::{Now, Span};
@@ -33,7 +33,6 @@ impl Default for Sizes {
         Self { nsg_flows: 16 << 10, gateway_flows: 32 << 10, fragments: 256 }
     }
 }
-
 
 /// How long later fragments may follow their first.
 pub const FRAGMENT_IDLE: Span = Span::secs(30);

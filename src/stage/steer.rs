@@ -40,11 +40,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
 ///
 /// # Errors
 /// When no worker can do anything with it.
-pub fn worker(
-    cx: &mut Context<'_>,
-    batch: &mut Batch,
-    i: usize,
-) -> Result<WorkerId, DropReason> {
+pub fn worker(cx: &mut Context<'_>, batch: &mut Batch, i: usize) -> Result<WorkerId, DropReason> {
     let (frame, row) = batch.both(i);
     row.hash = hash(cx.tables.hash_seed, frame, row);
     match owner(cx.tables, frame, row)? {
@@ -73,11 +69,7 @@ pub enum Owner {
 /// # Errors
 /// When NAT cannot tell, and so could not translate it either.
 #[inline(always)]
-pub fn owner(
-    tables: &Tables,
-    frame: &[u8; FRAME_SIZE],
-    row: &Row,
-) -> Result<Owner, DropReason> {
+pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Owner, DropReason> {
     let stateful = match &tables.attachment(row.attachment).role {
         Role::CrossConnect(cross) => {
             let Some(id) = cross.nat else { return Ok(Owner::Nobody) };

@@ -222,7 +222,3 @@ fn martian(row: &Row) -> Result<(), DropReason> {
 fn martian_source(src: u32) -> bool {
     src >> 24 == 0 || src >> 24 == 127 || src >> 28 >= 14
 }
-
-#[cfg(test)]
-#[path = "validate_tests.rs"]
-mod tests;

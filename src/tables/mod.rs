@@ -22,8 +22,8 @@ pub use next_hop::{Adjacency, NextHop, PathGroup};
 use crate::fib::Fib;
 use crate::flow::rules::RuleSet;
 use crate::ids::{
-    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NextHopId, NsgId, PathGroupId,
-    PolicerId, PortId, SHARDS, ShardId, VrfId, WorkerId,
+    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NextHopId, NsgId, PathGroupId, PolicerId,
+    PortId, SHARDS, ShardId, VrfId, WorkerId,
 };
 use crate::nat::Bindings;
 use crate::neighbour::Words;
