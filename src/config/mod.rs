@@ -98,7 +98,11 @@ pub fn parse(name: &str, text: &str) -> Result<Loaded, Report> {
     problems.sort_by_key(Problem::offset);
     match model {
         Some(model) if !failed => Ok(Loaded { model, advice: problems }),
-        _ => Err(Report::new(name, problems)),
+        // Notes would bury what has to be mended first.
+        _ => {
+            problems.retain(Problem::is_error);
+            Err(Report::new(name, problems))
+        }
     }
 }
 
@@ -111,6 +115,8 @@ struct Draft<'a> {
     providers: Vec<Entry<'a, Provider>>,
     vnets: Vec<Entry<'a, VNet>>,
     vnet_peerings: Vec<Entry<'a, VNetPeering>>,
+    /// Whether no peering between networks had an error.
+    all_peered: bool,
     udrs: Vec<Entry<'a, vnet::UdrAt>>,
     nsgs: Vec<Entry<'a, Nsg>>,
     connections: Vec<Entry<'a, Connection>>,
@@ -139,8 +145,10 @@ fn sections(ctx: &Ctx, root: &Node<'_>) -> Option<Model> {
     let directs = each(ctx, get("direct").as_ref(), |n| circuit::direct(ctx, n));
     let circuits = each(ctx, get("circuit").as_ref(), |n| circuit::circuit(ctx, n, &directs));
     let vnets = each(ctx, get("vnet").as_ref(), |n| vnet::vnet(ctx, n));
+    let before = ctx.errors();
     let vnet_peerings =
         each_item(ctx, get("vnet_peering").as_ref(), |n| vnet::vnet_peering(ctx, n, &vnets));
+    let all_peered = ctx.errors() == before;
     let mut draft = Draft {
         ports: each_item(ctx, get("port").as_ref(), |n| port::port(ctx, n)),
         cables: each_item(ctx, get("cable").as_ref(), |n| port::cable(ctx, n)),
@@ -149,6 +157,7 @@ fn sections(ctx: &Ctx, root: &Node<'_>) -> Option<Model> {
         providers: each(ctx, get("provider").as_ref(), |n| provider::provider(ctx, n)),
         vnets,
         vnet_peerings,
+        all_peered,
         udrs: each_item(ctx, get("udr").as_ref(), |n| vnet::udr(ctx, n)),
         nsgs: each_item(ctx, get("nsg").as_ref(), |n| nsg::nsg(ctx, n)),
         connections: each_item(ctx, get("connection").as_ref(), |n| connection::connection(ctx, n)),

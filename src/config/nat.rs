@@ -108,9 +108,12 @@ fn socket(ctx: &Ctx, node: &Node<'_>) -> Option<SocketAddrV4> {
     Some(socket)
 }
 
+// Outside or inside, an address, and a port with whether it is TCP's.
+type Bound = (bool, Ipv4Addr, Option<(u16, bool)>);
+
 // No address or port leads to two places, and a whole address leaves no port to forward.
 fn check_bindings(table: &Section<'_, '_>, statics: &[StaticBinding], forwards: &[PortForward]) {
-    let mut seen: BTreeMap<(bool, Ipv4Addr, Option<(u16, bool)>), Range<usize>> = BTreeMap::new();
+    let mut seen: BTreeMap<Bound, Range<usize>> = BTreeMap::new();
     let mut claim =
         |outside: bool, address: Ipv4Addr, port: Option<(u16, bool)>, span: Range<usize>| {
             let side = if outside { "outside" } else { "inside" };

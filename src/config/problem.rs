@@ -131,8 +131,7 @@ impl Diagnostic for Problem {
     }
 }
 
-/// Why a configuration cannot be used: every error that was found, and the advice, in the order
-/// of the file.
+/// Why a configuration cannot be used: every error that was found, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct Report {
     name: String,
@@ -149,7 +148,7 @@ impl Report {
         Self { name: name.to_owned(), problems: Vec::new(), cause: Some(Arc::new(cause)) }
     }
 
-    /// The findings, in the order of the file.
+    /// The errors, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -160,7 +159,7 @@ impl fmt::Display for Report {
         if self.cause.is_some() {
             return write!(f, "cannot read {}", self.name);
         }
-        match self.problems.iter().filter(|problem| problem.is_error()).count() {
+        match self.problems.len() {
             1 => write!(f, "{} has an error", self.name),
             errors => write!(f, "{} has {errors} errors", self.name),
         }

@@ -109,7 +109,7 @@ impl<'a> Node<'a> {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
             DeValue::Float(_) => "a number with a fraction",
-            DeValue::Boolean(_) => "true or false",
+            DeValue::Boolean(_) => "a boolean",
             DeValue::Datetime(_) => "a date or time",
             DeValue::Array(_) => "an array",
             DeValue::Table(_) => "a table",
@@ -294,23 +294,29 @@ pub(super) fn suggest<'k>(
     }
 }
 
-// Edits that turn one word into the other, upper and lower case alike.
+// Edits that turn one word into the other, upper and lower case alike: a character more, less or
+// another, or two neighbours exchanged.
 fn distance(a: &str, b: &str) -> usize {
     // Nobody's typing error is longer, and the product of the lengths is the work.
     const LONGEST: usize = 64;
     let lower = |text: &str| text.to_lowercase().chars().take(LONGEST).collect::<Vec<_>>();
     let (a, b) = (lower(a), lower(b));
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+    let mut edits = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            if i == 0 || j == 0 {
+                edits[i][j] = i + j;
+                continue;
+            }
+            let other = usize::from(a[i - 1] != b[j - 1]);
+            let replaced = edits[i - 1][j - 1] + other;
+            edits[i][j] = replaced.min(edits[i - 1][j] + 1).min(edits[i][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                edits[i][j] = edits[i][j].min(edits[i - 2][j - 2] + 1);
+            }
         }
     }
-    row[b.len()]
+    edits[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -321,6 +327,7 @@ mod tests {
     fn the_distance_counts_edits() {
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("m356", "m365"), 1);
         assert_eq!(distance("Vlan", "vlan"), 0);
     }
 

@@ -4,7 +4,7 @@ mod accepted;
 mod rules;
 mod text;
 
-use super::{Loaded, Problem, Report, parse};
+use super::{Loaded, Report, parse};
 
 const LAB: &str = include_str!("../../docs/examples/lab.toml");
 const TWO: &str = include_str!("../../docs/examples/two-processes.toml");
@@ -29,10 +29,6 @@ fn lab_with(from: &str, to: &str) -> String {
 fn line_of(text: &str, at: &str) -> usize {
     let offset = text.find(at).unwrap_or_else(|| panic!("{at:?} is in the text"));
     text[..offset].matches('\n').count() + 1
-}
-
-fn errors(report: &Report) -> Vec<&Problem> {
-    report.problems().iter().filter(|problem| problem.is_error()).collect()
 }
 
 /// The report as a terminal without colours shows it.

@@ -95,7 +95,10 @@ fn appliance(ctx: &Ctx, draft: &Draft<'_>, entry: &Entry<'_, UdrAt>) {
     let peered = draft.vnet_peerings.iter().filter_map(|peering| peering.value.other(own));
     let mut near: Vec<&VNetName> = peered.collect();
     near.push(own);
-    // A network with errors of its own might have been the one.
+    // A peering or a network with errors of its own might have been the one.
+    if !draft.all_peered {
+        return;
+    }
     let Some(near) = near.into_iter().map(|name| draft.vnet(name)).collect::<Option<Vec<_>>>()
     else {
         return;

@@ -79,6 +79,19 @@ fn a_route_on_gatewaysubnet_takes_a_providers_circuit_off_fastpath() {
 }
 
 #[test]
+fn addresses_beyond_a_circuits_25_000_take_the_gateway() {
+    let mut text = LAB.replace("prefix = \"10.10.1.0/24\"", "prefix = \"10.10.0.0/17\"");
+    for n in 0..25_000_u32 {
+        let ip = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 10, 16, 0)) + n);
+        text += &format!("[vnet.hub.nic.n{n}]\nip = \"{ip}\"\n");
+    }
+    let plans = accepted(&text).model.fastpath();
+    assert_eq!(plans[0].entries.len(), 25_000);
+    let beyond: Vec<_> = plans[0].fallbacks.iter().map(|own| (own.reason, own.addresses)).collect();
+    assert_eq!(beyond, [(FallbackReason::Limit, 2), (FallbackReason::PeeredVnet, 1)]);
+}
+
+#[test]
 fn the_seed_edition_has_fastpath_on_direct_alone() {
     let loaded = accepted(&lab_with("edition = \"today\"", "edition = \"seed\""));
     assert_eq!(loaded.model.fastpath()[0].entries, []);
