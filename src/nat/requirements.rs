@@ -662,3 +662,77 @@ fn both_fins_end_a_session_after_the_closing_time() {
     nat.wait(Span::secs(1));
     assert!(nat.sessions().is_empty());
 }
+
+#[test]
+fn a_rst_makes_room_to_the_nanosecond_whatever_ran_out() {
+    let timeouts =
+        Timeouts { tcp_closing: Span::secs(10), quarantine: Span::ZERO, ..Timeouts::default() };
+    let base = NatConfig {
+        pool: vec!["203.0.113.64/32".parse().unwrap()],
+        forwards: Vec::new(),
+        timeouts,
+        ..config()
+    };
+    for (config, reason) in [
+        (NatConfig { host_sessions: 2, ..base.clone() }, DropReason::NatHostLimit),
+        (NatConfig { sessions: 2, ..base.clone() }, DropReason::NatTableFull),
+        (
+            NatConfig { ports: PortRange { first: 1024, last: 1151 }, ..base },
+            DropReason::NatPoolExhausted,
+        ),
+    ] {
+        let mut nat = Nat::new(&config);
+        let server = ep("198.51.100.1:80");
+        let out = nat.connect(ep("10.0.0.1:5000"), server);
+        nat.connect(ep("10.0.0.1:5001"), server);
+        let third = ep("10.0.0.1:5002");
+        assert_eq!(nat.tcp(third, server, SYN).unwrap_err(), reason);
+        nat.tcp(server, out, RST).unwrap();
+        nat.wait(Span(Span::secs(10).0 - 1));
+        assert_eq!(nat.tcp(third, server, SYN).unwrap_err(), reason);
+        nat.wait(Span(1));
+        nat.tcp(third, server, SYN).unwrap();
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+    /// Neither broken bytes nor a row that does not fit them makes a shard panic.
+    #[test]
+    fn broken_packets_and_rows_are_dropped_or_translated(
+        kind in 0..4usize,
+        size in 0..90usize,
+        changes in proptest::collection::vec((0..90usize, proptest::num::u8::ANY), 0..12),
+        (l3, l4, ip_len) in (0..120u16, 0..120u16, proptest::num::u16::ANY),
+        (flags, true_row) in (proptest::num::u16::ANY, proptest::bool::ANY),
+    ) {
+        let mut nat = Nat::new(&config());
+        let sent = nat.udp("10.0.0.1:5000", "198.51.100.1:53");
+        let packet = match kind {
+            0 => sent.error(kind::UNREACHABLE, 3, ip("192.0.2.1"), sent.row.src, 60),
+            1 => Packet::tcp(ep("10.0.0.1:5000"), ep("198.51.100.1:53"), SYN),
+            2 => Packet::echo(kind::ECHO_REQUEST, ip("10.9.9.9"), ip("198.51.100.1"), 5),
+            _ => Packet::udp(ep("198.51.100.1:53"), sent.src(), b"hello"),
+        };
+        let Packet { mut buf, mut row } = packet;
+        for (at, byte) in changes {
+            if let Some(place) = buf.get_mut(at) {
+                *place = byte;
+            }
+        }
+        buf.truncate(size.max(40 * usize::from(true_row)));
+        if !true_row {
+            (row.l3, row.l4, row.ip_len) = (l3, l4, ip_len);
+            row.flags.0 ^= flags;
+        }
+        for side in [Side::In2Out, Side::Out2In] {
+            let _ = nat.rules.owner(side, &buf, &row);
+            for shard in &mut nat.shards {
+                let _ = match side {
+                    Side::In2Out => shard.in2out(&mut buf, &mut row),
+                    Side::Out2In => shard.out2in(&mut buf, &mut row),
+                };
+            }
+        }
+    }
+}
