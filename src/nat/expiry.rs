@@ -52,7 +52,6 @@ impl Wheel {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a remainder of SLOTS")]
     fn head(&self, tick: u64) -> u32 {
         self.capacity + (tick % SLOTS) as u32
     }

@@ -40,7 +40,6 @@ impl FragmentKey {
     }
 
     /// The shard that remembers where fragments with this key go.
-    #[expect(clippy::cast_possible_truncation, reason = "six bits are left")]
     pub fn shard(self) -> ShardId {
         ShardId((self.hash() >> 58) as u8)
     }
@@ -71,7 +70,6 @@ impl<V: Copy + Default> FragmentTable<V> {
         Self { sets: vec![[Entry::default(); WAYS]; sets].into_boxed_slice(), idle }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the mask keeps it in range")]
     fn set(&mut self, key: FragmentKey) -> &mut [Entry<V>; WAYS] {
         let mask = self.sets.len() - 1;
         &mut self.sets[(key.hash() >> 8) as usize & mask]

@@ -36,6 +36,13 @@ mod state;
 mod table;
 pub mod tcp_state;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod packet;
+#[cfg(test)]
+mod requirements;
+
 pub use binding::{Bindings, Owner};
 pub use config::{
     Filtering, NatConfig, NatConfigError, PortForward, PortRange, StaticBinding, Timeouts,

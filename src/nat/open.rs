@@ -158,7 +158,6 @@ impl Nat44Shard {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
 const fn upper(draw: u64) -> u32 {
     (draw >> 32) as u32
 }

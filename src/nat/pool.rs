@@ -19,7 +19,6 @@ const STRIDE: u32 = 128;
 
 /// The shard that owns all state of an inside address.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "six bits are left")]
 pub const fn shard_of_inside(address: u32) -> ShardId {
     ShardId((address.wrapping_mul(INSIDE_MULTIPLIER) >> 26) as u8)
 }

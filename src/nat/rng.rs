@@ -27,7 +27,6 @@ impl Draws {
 }
 
 /// `bits` mapped evenly onto `0..n`; 0 when `n` is 0.
-#[expect(clippy::cast_possible_truncation, reason = "the product's upper half is below n")]
 pub(super) const fn below(bits: u32, n: u32) -> u32 {
     ((bits as u64 * n as u64) >> 32) as u32
 }

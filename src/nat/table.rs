@@ -167,7 +167,6 @@ impl Index {
 }
 
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the shift leaves 32 bits")]
 const fn upper(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
