@@ -515,7 +515,7 @@ mod tests {
                 FlowTable::new(capacity, Span(idle * TICK))
             };
             // Few homes, some at the end of the table, so that runs are long and wrap.
-            let key = |n: u32| crowded(n, if n % 3 == 0 { u32::MAX - n % 2 } else { n % 4 });
+            let key = |n: u32| crowded(n, if n.is_multiple_of(3) { u32::MAX - n % 2 } else { n % 4 });
             let mut model: HashMap<u32, (u64, u64)> = HashMap::new();
             let mut now = Now(1 << 50);
             for op in ops {

@@ -8,12 +8,14 @@
 mod arp;
 mod entry;
 mod interface;
+mod report;
 mod word;
 
 #[cfg(test)]
 mod tests;
 
-pub use arp::{Arp, ArpOutput, ArpRow, Ignored, Reaction};
+pub use arp::Arp;
 pub use entry::EntryState;
 pub use interface::Interface;
+pub use report::{ArpOutput, ArpRow, Ignored, Reaction};
 pub use word::{NeighbourState, Word, Words};
