@@ -1,0 +1,6 @@
+//! Ports against the real kernel, each test in a network namespace of its own.
+
+mod packet;
+mod refusals;
+mod support;
+mod tap;
