@@ -123,6 +123,12 @@ impl FragmentHeader {
     pub fn more(&self) -> bool {
         self.offset_flags.get() & MF != 0
     }
+
+    /// Whether the packet is a part of a larger one; an atomic fragment (RFC 6946) is whole.
+    #[inline(always)]
+    pub fn is_fragment(&self) -> bool {
+        self.offset_flags.get() & (OFFSET | MF) != 0
+    }
 }
 
 /// What stands behind the extension headers.

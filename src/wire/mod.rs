@@ -3,7 +3,7 @@
 //! Headers are views over bytes in network order: they judge nothing and never panic. What a
 //! packet must be like is the business of the *validate* stage.
 //!
-//! Beside the headers stand four tools on whole frames: [`build`] makes them, [`show`] prints one
+//! Beside the headers stand four tools on whole frames: [`build`] makes them, [`show()`] prints one
 //! as a line, [`offload`] finishes the checksum that a sender left open, and [`segment`] cuts a
 //! super-frame.
 

@@ -66,6 +66,9 @@ impl Place {
     /// When there is none that is whole.
     pub fn of(frame: &[u8]) -> Result<Place, OffloadError> {
         let tags = vlan::read_tags(frame).ok_or(OffloadError::TooShort)?;
+        if tags.len() > 2 {
+            return Err(OffloadError::NotIp);
+        }
         let l3 = tags.payload();
         let packet = &frame[l3..];
         let (l4, end, proto) = match tags.ether_type {
@@ -139,7 +142,7 @@ fn ip6_payload(packet: &[u8]) -> Result<(usize, usize, u8), OffloadError> {
         return Err(OffloadError::NotIp);
     }
     let upper = ip6::upper(packet).ok_or(OffloadError::TooShort)?;
-    if upper.fragment.is_some() {
+    if upper.fragment.is_some_and(|fragment| fragment.is_fragment()) {
         return Err(OffloadError::Fragment);
     }
     let end = match usize::from(header.payload_len.get()) {
@@ -207,4 +210,100 @@ pub fn complete_l4(frame: &mut [u8]) -> Result<(), OffloadError> {
     let value = finish(checksum::add(pseudo_header, segment), is_udp);
     segment[field].copy_from_slice(&value.to_be_bytes());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Packet, TcpFields};
+    use super::super::eth::MacAddr;
+    use super::super::vlan::TagStack;
+    use super::*;
+
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+    fn udp() -> Packet {
+        Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]).udp(53, 5353, b"an odd payload!")
+    }
+
+    #[test]
+    fn a_partial_checksum_is_seen_and_completed() {
+        let tags = TagStack::double(1001, 200);
+        let whole = udp().eth(MAC, MAC).tags(tags).build();
+        let partial = udp().partial_checksum().eth(MAC, MAC).tags(tags).build();
+        assert!(is_partial(&partial) && !is_partial(&whole));
+
+        let mut frame = partial.clone();
+        complete_l4(&mut frame).unwrap();
+        assert_eq!(frame, whole);
+        let mut frame = partial;
+        complete_checksum(&mut frame, 22 + 20, 6).unwrap();
+        assert_eq!(frame, whole);
+    }
+
+    #[test]
+    fn padding_does_not_count() {
+        let padded = udp().eth(MAC, MAC).pad(90).build();
+        let mut frame = udp().bad_l4_checksum().eth(MAC, MAC).pad(90).build();
+        complete_l4(&mut frame).unwrap();
+        assert_eq!(frame, padded);
+    }
+
+    #[test]
+    fn no_udp_checksum_stays_none() {
+        let frame = udp().l4_checksum(0).eth(MAC, MAC).build();
+        let mut completed = frame.clone();
+        complete_l4(&mut completed).unwrap();
+        assert_eq!(completed, frame);
+    }
+
+    #[test]
+    fn a_udp_sum_of_zero_is_written_as_all_ones() {
+        // The two bytes of payload make up what the sum lacks.
+        let build = |fill: u16| {
+            Packet::ip4([0, 0, 0, 0], [0, 0, 0, 0]).udp(0, 0, &fill.to_be_bytes()).eth(MAC, MAC)
+        };
+        let fill = 0xffff - (17 + 10 + 10);
+        assert_eq!(build(fill).build()[40..42], [0xff, 0xff]);
+        let mut frame = build(fill).build();
+        frame[40..42].copy_from_slice(&(17_u16 + 10).to_be_bytes());
+        complete_checksum(&mut frame, 34, 6).unwrap();
+        assert_eq!(frame[40..42], [0xff, 0xff]);
+    }
+
+    #[test]
+    fn a_field_outside_the_frame_is_refused() {
+        let mut frame = udp().eth(MAC, MAC).build();
+        let size = u16::try_from(frame.len()).unwrap();
+        let refused = Err(OffloadError::BadChecksumPlace);
+        assert_eq!(complete_checksum(&mut frame, size - 1, 0), refused);
+        assert_eq!(complete_checksum(&mut frame, size + 1, 0), refused);
+        assert_eq!(complete_checksum(&mut frame, 34, u16::MAX), refused);
+    }
+
+    #[test]
+    fn what_has_no_whole_header_is_named() {
+        let ip = || Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]);
+        let tcp = TcpFields::default();
+        let fault = |packet: Packet| Place::of(&packet.eth(MAC, MAC).build()).unwrap_err();
+        assert_eq!(fault(ip().icmp_echo(8, 1, 1, b"")), OffloadError::NotTcpOrUdp);
+        assert_eq!(fault(ip().fragment(0, true).tcp(tcp, b"")), OffloadError::Fragment);
+        assert_eq!(fault(ip().fragment(8, false).tcp(tcp, b"")), OffloadError::Fragment);
+        assert_eq!(fault(ip().total_len(41).tcp(tcp, b"")), OffloadError::BadLength);
+        assert_eq!(fault(ip().total_len(39).tcp(tcp, b"")), OffloadError::TooShort);
+        assert_eq!(fault(ip().version_ihl(0x44).tcp(tcp, b"")), OffloadError::BadLength);
+        assert_eq!(fault(ip().version_ihl(0x65).tcp(tcp, b"")), OffloadError::NotIp);
+        assert_eq!(fault(ip().tcp(tcp, b"").l4_bytes(12, &[0x60])), OffloadError::TooShort);
+        let tagged =
+            udp().eth(MAC, MAC).tag(0x8100, 1).tag(0x8100, 2).tag(0x8100, 3).tag(0x8100, 4);
+        assert_eq!(Place::of(&tagged.build()), Err(OffloadError::NotIp));
+    }
+
+    #[test]
+    fn an_atomic_fragment_is_no_fragment() {
+        let ip = || Packet::ip6([1; 16], [2; 16]);
+        let atomic = ip().extension(44, &[0; 8]).udp(1, 2, b"x").eth(MAC, MAC).build();
+        assert_eq!(Place::of(&atomic).unwrap().l4, 14 + 48);
+        let first = ip().extension(44, &[0, 0, 0, 1, 0, 0, 0, 0]).udp(1, 2, b"x").eth(MAC, MAC);
+        assert_eq!(Place::of(&first.build()), Err(OffloadError::Fragment));
+    }
 }

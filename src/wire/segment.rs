@@ -199,3 +199,93 @@ const fn short(size: usize) -> u16 {
     debug_assert!(size <= u16::MAX as usize);
     size as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Packet, TcpFields};
+    use super::super::eth::MacAddr;
+    use super::super::show;
+    use super::*;
+
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const PREFIX: &str = "02:00:00:00:00:01 > 02:00:00:00:00:01 IP 10.0.0.1.1 > 10.0.0.2.2: ";
+
+    fn lines(packet: &Packet, gso_size: u16) -> Vec<String> {
+        let frame = packet.eth(MAC, MAC).build();
+        let segments = Segments::new(&frame, gso_size).unwrap();
+        let mut out = [0; 9000];
+        let write = |i| {
+            let size = segments.write(i, &mut out).unwrap();
+            assert_eq!(size, segments.size(i));
+            show(&out[..size]).strip_prefix(PREFIX).unwrap().to_string()
+        };
+        (0..segments.len()).map(write).collect()
+    }
+
+    #[test]
+    fn flags_stand_on_the_segments_they_belong_to() {
+        let tcp = TcpFields {
+            src: 1,
+            dst: 2,
+            seq: u32::MAX - 99,
+            flags: 0xb9,
+            urgent: 150,
+            ack: 5,
+            ..TcpFields::default()
+        };
+        let packet = Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]).id(0xffff).df().tcp(tcp, &[7; 250]);
+        assert_eq!(
+            lines(&packet, 100),
+            [
+                "TCP [.UW] seq 4294967196 ack 5 win 65535 len 100 (ttl 64 id 65535 DF)",
+                "TCP [.U] seq 0 ack 5 win 65535 len 100 (ttl 64 id 0 DF)",
+                "TCP [FP.] seq 100 ack 5 win 65535 len 50 (ttl 64 id 1 DF)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_datagram_of_many_messages_becomes_datagrams() {
+        let ip = Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]);
+        let whole =
+            ["UDP len 100 (ttl 64 id 0)", "UDP len 100 (ttl 64 id 1)", "UDP len 1 (ttl 64 id 2)"];
+        let packet = ip.udp(1, 2, &[7; 201]);
+        assert_eq!(lines(&packet, 100), whole);
+        assert_eq!(lines(&packet.clone().partial_checksum(), 100), whole);
+        assert_eq!(lines(&packet.l4_checksum(0), 201), ["UDP len 201 [no cksum] (ttl 64 id 0)"]);
+    }
+
+    #[test]
+    fn a_segment_that_does_not_fit_is_not_written() {
+        let frame = Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]).udp(1, 2, &[7; 201]).eth(MAC, MAC);
+        let frame = frame.build();
+        let segments = Segments::new(&frame, 100).unwrap();
+        assert_eq!(segments.write(0, &mut [0; 141]), None);
+        assert_eq!(segments.write(0, &mut [0; 142]), Some(142));
+        assert_eq!(segments.write(3, &mut [0; 2000]), None);
+        assert_eq!(segments.write(usize::MAX, &mut [0; 2000]), None);
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_refused() {
+        let ip = || Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]);
+        let fault = |packet: Packet, size| {
+            Segments::new(&packet.eth(MAC, MAC).build(), size).map(|s| s.len()).unwrap_err()
+        };
+        let syn = TcpFields { flags: flag::SYN, ..TcpFields::default() };
+        assert_eq!(fault(ip().tcp(syn, &[7; 200]), 100), OffloadError::TcpFlags);
+        assert_eq!(fault(ip().udp(1, 2, &[7; 200]), 0), OffloadError::NoSegmentSize);
+        assert_eq!(fault(ip().icmp_echo(8, 1, 1, &[7; 200]), 100), OffloadError::NotTcpOrUdp);
+    }
+
+    #[test]
+    fn a_packet_beyond_64_kib_is_cut_when_its_length_says_0() {
+        let tcp = TcpFields { src: 1, dst: 2, ..TcpFields::default() };
+        let packet = Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2]).total_len(0).tcp(tcp, &[7; 70_000]);
+        let lines = lines(&packet, 7000);
+        assert_eq!(lines.len(), 10);
+        assert!(lines[9].starts_with("TCP [.] seq 63000 "), "{}", lines[9]);
+        let frame = packet.eth(MAC, MAC).build();
+        assert_eq!(Segments::new(&frame, u16::MAX).map(|s| s.len()), Err(OffloadError::BadLength));
+    }
+}

@@ -380,3 +380,123 @@ impl Display for Proto {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::{Framed, Packet, TcpFields, arp};
+    use super::super::eth::MacAddr;
+    use super::super::vlan::TagStack;
+    use super::*;
+
+    const A: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const B: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+
+    fn ip4() -> super::super::build::Ip4 {
+        Packet::ip4([10, 0, 0, 1], [10, 0, 0, 2])
+    }
+
+    /// The line without its MAC addresses.
+    fn line(packet: &Packet) -> String {
+        let line = show(&packet.eth(A, B).build());
+        line.strip_prefix("02:00:00:00:00:01 > 02:00:00:00:00:02 ").unwrap().to_string()
+    }
+
+    #[test]
+    fn tags_have_their_names() {
+        let frame = |tags| show(&ip4().udp(1, 2, b"").eth(A, B).tags(tags).build());
+        assert!(frame(TagStack::single(200)).contains(" c-tag 200 IP "));
+        assert!(frame(TagStack::double(1001, 200)).contains(" s-tag 1001 c-tag 200 IP "));
+        let frame = ip4().udp(1, 2, b"").eth(A, B).tag(0x88a8, 0xb001).tag(0x8100, 0x6002);
+        assert!(show(&frame.clone().build()).contains(" s-tag 1/88a8 p5 dei c-tag 2 p3 IP "));
+        let three = show(&frame.tag(0x8100, 3).build());
+        assert!(three.contains(" s-tag 1/88a8 p5 dei c-tag 2 p3 tag 3 IP "), "{three}");
+    }
+
+    #[test]
+    fn wrong_fields_stand_in_brackets() {
+        let udp = |ip: super::super::build::Ip4| ip.udp(1, 2, b"four");
+        let good = "IP 10.0.0.1.1 > 10.0.0.2.2: UDP len 4 (ttl 64 id 0)";
+        assert_eq!(line(&udp(ip4())), good);
+        assert_eq!(line(&udp(ip4().bad_ip_checksum())), format!("{good} [bad ip cksum]"));
+        assert_eq!(line(&udp(ip4().total_len(40))), format!("{good} [total length 40 of 32]"));
+        assert_eq!(
+            line(&udp(ip4().total_len(30))),
+            "IP 10.0.0.1.1 > 10.0.0.2.2: UDP [length 12 of 10] [bad cksum] (ttl 64 id 0) pad 2"
+        );
+        assert!(line(&udp(ip4()).bad_l4_checksum()).contains(" len 4 [bad cksum]"));
+        assert!(line(&udp(ip4()).partial_checksum()).contains(" len 4 [partial cksum]"));
+        assert!(line(&udp(ip4()).l4_checksum(0)).contains(" len 4 [no cksum]"));
+        assert_eq!(
+            line(&udp(ip4().version_ihl(0x42))),
+            "IP 10.0.0.1 > 10.0.0.2: [header length 8, total length 32]"
+        );
+    }
+
+    #[test]
+    fn fragments_and_options_are_told() {
+        let options = [0x94, 4, 0, 0];
+        let packet = ip4().id(7).ttl(1).tos(0x2e).options(&options).udp(1, 2, &[0; 20]);
+        let lines: Vec<_> = packet.fragments(16).iter().map(line).collect();
+        assert_eq!(
+            lines,
+            [
+                "IP 10.0.0.1.1 > 10.0.0.2.2: UDP len 20 (ttl 1 id 7 tos 0x2e frag 0+ options 4)",
+                "IP 10.0.0.1 > 10.0.0.2: UDP fragment len 12 (ttl 1 id 7 tos 0x2e frag 16 options 4)",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_icmp_error_shows_the_packet_it_quotes() {
+        let quoted = Packet::ip4([10, 0, 0, 2], [10, 0, 0, 1])
+            .df()
+            .tcp(TcpFields { src: 80, dst: 1025, seq: 9, ..TcpFields::default() }, &[0; 100])
+            .build();
+        assert_eq!(
+            line(&ip4().icmp_error(3, 4, 1400, &quoted[..40])),
+            "IP 10.0.0.1 > 10.0.0.2: ICMP fragmentation needed mtu 1400 \
+             { IP 10.0.0.2.80 > 10.0.0.1.1025: TCP [.] seq 9 ack 0 win 65535 len 0 (ttl 64 id 0 DF) } \
+             (ttl 64 id 0)"
+        );
+        assert_eq!(
+            line(&ip4().icmp_error(11, 0, 0, &quoted[..28])),
+            "IP 10.0.0.1 > 10.0.0.2: ICMP time exceeded \
+             { IP 10.0.0.2 > 10.0.0.1: TCP [short: 8 bytes] (ttl 64 id 0 DF) } (ttl 64 id 0)"
+        );
+        assert_eq!(
+            line(&ip4().icmp_echo(8, 7, 1, b"ping")),
+            "IP 10.0.0.1 > 10.0.0.2: ICMP echo request id 7 seq 1 len 4 (ttl 64 id 0)"
+        );
+    }
+
+    #[test]
+    fn ip6_has_its_basics() {
+        let ip = || Packet::ip6([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1], [0; 16]);
+        assert_eq!(
+            line(&ip().udp(1, 2, b"x").bad_l4_checksum()),
+            "IP6 fe80::1.1 > ::.2: UDP len 1 [bad cksum] (hlim 64)"
+        );
+        let target = [&[0; 15][..], &[9]].concat();
+        assert_eq!(
+            line(&ip().hop_limit(255).icmp_error(135, 0, 0, &target)),
+            "IP6 fe80::1 > ::: ICMP6 who has ::9 (hlim 255)"
+        );
+        assert_eq!(
+            line(&ip().extension(44, &[0, 0, 0, 8, 0, 0, 0, 5]).raw(17, b"rest")),
+            "IP6 fe80::1 > ::: UDP fragment len 4 (hlim 64 id 5 frag 8)"
+        );
+    }
+
+    #[test]
+    fn what_is_cut_off_is_said_to_be_short() {
+        let udp = ip4().udp(1, 2, b"four").eth(A, B).tags(TagStack::single(1));
+        let cut = |size| show(&udp.clone().truncate(size).build());
+        assert_eq!(cut(13), "[13 bytes: short frame]");
+        assert!(cut(17).ends_with("[short tag]"));
+        assert!(cut(37).ends_with("IP [short]"));
+        assert!(cut(45).ends_with("UDP [short: 7 bytes] (ttl 64 id 0) [total length 32 of 27]"));
+        assert!(show(&arp(1, A, [1; 4], B, [2; 4]).truncate(41).build()).ends_with("ARP [short]"));
+        let other = show(&Framed::new(A, B, 0x88cc, b"lldp").build());
+        assert!(other.ends_with(" type 0x88cc len 4"));
+    }
+}

@@ -68,7 +68,7 @@ impl Ip4 {
     /// to follow or not.
     pub fn fragment(mut self, offset: u16, more: bool) -> Self {
         self.flags_fragment &= !(ip4::OFFSET | ip4::MF);
-        self.flags_fragment |= offset / 8 | if more { ip4::MF } else { 0 };
+        self.flags_fragment |= (offset / 8) | if more { ip4::MF } else { 0 };
         self
     }
 
