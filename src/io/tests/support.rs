@@ -145,6 +145,13 @@ impl Worker {
         self.sleeper.rest(0, [&self.queue].into_iter(), at_most).unwrap();
     }
 
+    /// Nothing wakes the worker before its time.
+    pub(super) fn check_sleeps(&mut self) {
+        let before = clock::now();
+        self.rest(Span::millis(20));
+        assert!(clock::now().since(before) >= Span::millis(20));
+    }
+
     /// Receives until `count` frames that `wanted` takes are there, sleeping in between.
     pub(super) fn expect(&mut self, count: usize, wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
