@@ -131,16 +131,6 @@ pub enum PortError {
         /// The reason.
         source: io::Error,
     },
-    /// This kind of port does not do that.
-    #[error("port `{name}` is {kind}, which cannot {action}")]
-    Unsupported {
-        /// The port.
-        name: String,
-        /// Its kind.
-        kind: &'static str,
-        /// What was asked.
-        action: &'static str,
-    },
     /// Anything else that the kernel refuses.
     #[error("`{name}`: cannot {step}: {source}")]
     System {

@@ -17,9 +17,13 @@ pub mod packet;
 pub mod pcap;
 pub mod poll;
 pub mod port;
+pub mod queue;
 pub mod steer;
 pub mod sys;
 pub mod tap;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::PortError;
 pub use netns::Netns;

@@ -4,6 +4,11 @@
 //! what the kernel took out of frames: the outer tag, the checksum, the borders of segments
 //! (`receive`). The other sends batches and bypasses queueing. A fanout group keeps both
 //! directions of an address pair on one queue. Frames that this host sends are not received.
+//!
+//! The ring is TPACKET_V2, which hands over each frame at once. V3 hands over blocks: a lone frame
+//! waited 0.85 ms for its block to be retired (1 ms, the shortest), against 0.06 ms with V2,
+//! measured over veth; and a ping crosses several ports. Slots hold ordinary frames, and the
+//! kernel gives longer ones as a copy.
 
 mod receive;
 

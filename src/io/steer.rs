@@ -8,15 +8,23 @@
 use super::sys::bpf::{Classic, Extended};
 use crate::wire::eth::ether_type::{IP4, IP6, SERVICE_VLAN, VLAN};
 
-const MIX_XOR: u32 = 0x9e37_79b1;
-const MIX_SUM: u32 = 0x85eb_ca77;
+/// Odd constants with well-spread bits.
+const SPREAD: u32 = 0x9e37_79b1;
+const MIX: u32 = 0x85eb_ca77;
 
 /// The hash of an address pair; the same for both directions. An IPv6 address counts as the
 /// exclusive or of its four words.
+///
+/// Each address is spread before the two are added: a sum of bare addresses is the same for all
+/// pairs of two ranges that are walked in opposite directions.
 pub const fn hash(src: u32, dst: u32) -> u32 {
-    let mixed =
-        (src ^ dst).wrapping_mul(MIX_XOR).wrapping_add(src.wrapping_add(dst).wrapping_mul(MIX_SUM));
+    let mixed = spread(src).wrapping_add(spread(dst)).wrapping_mul(MIX);
     mixed ^ mixed >> 16
+}
+
+const fn spread(address: u32) -> u32 {
+    let product = address.wrapping_mul(SPREAD);
+    product ^ product >> 15
 }
 
 /// Where addresses stand in an IPv4 and an IPv6 header: words of the source, of the destination.
@@ -29,19 +37,19 @@ const IP6_WORDS: ([u32; 4], [u32; 4]) = ([8, 12, 16, 20], [24, 28, 32, 36]);
 /// network header, and a second tag, if any, stands there.
 pub fn fanout_program() -> Vec<Classic> {
     use classic::*;
-    // Scratch words: the four or two halves of the addresses, then the sums.
+    // Scratch words: from 0 the words of an address, then the addresses, then the header's offset.
     const SRC: u32 = 8;
     const DST: u32 = 9;
-    const XOR: u32 = 10;
+    const OFFSET: u32 = 10;
     let fold = |words: &[u32], into: u32| {
         let mut code = Vec::new();
         for (i, word) in (0..).zip(words) {
             code.extend([load_word_at_x(NETWORK.wrapping_add(*word)), store(i)]);
         }
         code.push(load_scratch(0));
-        for i in 1..words.len() as u32 {
+        for (i, _) in (1..).zip(&words[1..]) {
             // X holds the offset of the header, so it is saved and restored around.
-            code.extend([save_x(15), load_x_scratch(i), xor_x(), load_x_scratch(15)]);
+            code.extend([save_x(OFFSET), load_x_scratch(i), xor_x(), load_x_scratch(OFFSET)]);
         }
         code.push(store(into));
         code
@@ -67,16 +75,20 @@ pub fn fanout_program() -> Vec<Classic> {
     program.push(jump(u32::from(skip(&ip6))));
     program.extend(&ip6);
     program.extend([
-        load_x_scratch(SRC),
-        load_scratch(DST),
+        load_scratch(SRC),
+        multiply(SPREAD),
+        copy_to_x(),
+        shift_right(15),
         xor_x(),
-        multiply(MIX_XOR),
-        store(XOR),
+        store(SRC),
         load_scratch(DST),
+        multiply(SPREAD),
+        copy_to_x(),
+        shift_right(15),
+        xor_x(),
+        load_x_scratch(SRC),
         add_x(),
-        multiply(MIX_SUM),
-        load_x_scratch(XOR),
-        add_x(),
+        multiply(MIX),
         copy_to_x(),
         shift_right(16),
         xor_x(),
@@ -124,13 +136,18 @@ pub fn tap_program() -> Vec<Extended> {
     program.extend(&ip4);
     program.push(jump(skip(&ip6)));
     program.extend(&ip6);
+    for address in [SRC, DST] {
+        program.extend([
+            multiply(address, SPREAD),
+            copy(R0, address),
+            shift_right(R0, 15),
+            xor(address, R0),
+        ]);
+    }
     program.extend([
         copy(R0, SRC),
-        xor(R0, DST),
-        multiply(R0, MIX_XOR),
-        add(SRC, DST),
-        multiply(SRC, MIX_SUM),
-        add(R0, SRC),
+        add(R0, DST),
+        multiply(R0, MIX),
         copy(SRC, R0),
         shift_right(SRC, 16),
         xor(R0, SRC),
@@ -264,7 +281,7 @@ mod tests {
         let pairs: Vec<(u32, u32)> =
             (0..256).map(|i| (0x0a00_0000 + i, 0xc633_6400 + 255 - i)).collect();
         assert!(pairs.iter().all(|&(a, b)| hash(a, b) == hash(b, a)));
-        let on_first = pairs.iter().filter(|&&(a, b)| hash(a, b) % 2 == 0).count();
+        let on_first = pairs.iter().filter(|&&(a, b)| hash(a, b).is_multiple_of(2)).count();
         assert!((64..192).contains(&on_first), "{on_first} of 256 on one of two queues");
     }
 

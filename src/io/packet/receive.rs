@@ -24,6 +24,9 @@ use crate::wire::vlan;
 
 /// Bytes of the two MAC addresses, behind which the outer tag stands.
 const MACS: usize = 12;
+/// What a tag that is put back moves offsets by.
+#[expect(clippy::cast_possible_truncation, reason = "a tag has four bytes")]
+const TAG: u16 = vlan::TAG as u16;
 /// Longest super-frame: 64 KiB of IP behind an Ethernet header and tags, with some to spare.
 const SUPER_FRAME: usize = (64 << 10) + 256;
 /// Where a super-frame is put: room for the tag and the offload header before it.
@@ -116,7 +119,7 @@ impl Receiver {
         let mut left = crate::frame::BATCH;
         while left > 0 && !batch.is_full() {
             left -= 1;
-            let Some(slot) = self.ring.next() else { break };
+            let Some(slot) = self.ring.take() else { break };
             let offload = Offload::read(slot.offload_header());
             let size = slot.len() + if slot.tag().is_some() { vlan::TAG } else { 0 };
             if offload.gso_kind == 0 && size <= ROOM && slot.bytes().len() == slot.len() {
@@ -208,8 +211,8 @@ fn place(slot: &Slot<'_>, offload: &Offload, frame: &mut Frame) {
         }
     };
     if offload.needs_checksum {
-        let shift = if slot.tag().is_some() { vlan::TAG as u16 } else { 0 };
-        let start = offload.checksum_start.saturating_add(shift);
+        let start =
+            offload.checksum_start.saturating_add(if slot.tag().is_some() { TAG } else { 0 });
         // A place outside the frame leaves it as it came; its checksum will not hold.
         let _ = complete_checksum(
             &mut frame[HEADROOM..HEADROOM + size],

@@ -104,7 +104,7 @@ impl Ring {
 
     /// The oldest frame that was not taken yet.
     #[inline]
-    pub fn next(&mut self) -> Option<Slot<'_>> {
+    pub fn take(&mut self) -> Option<Slot<'_>> {
         let slot = self.next;
         let status = self.status(slot).load(Ordering::Acquire);
         if status & libc::TP_STATUS_USER == 0 {
@@ -118,15 +118,11 @@ impl Ring {
         let size = self.slot_size;
         let mac = usize::from(header.tp_mac).clamp(OFFLOAD_HEADER, size);
         let len = (header.tp_snaplen as usize).min(size - mac);
-        let start = self.slot_base(slot);
+        // SAFETY: `mac` is at least the header's length and at most the slot's.
+        let start = unsafe { self.slot_base(slot).add(mac - OFFLOAD_HEADER) };
         // SAFETY: the range lies inside the slot, which is the reader's until its status is
         // cleared; `Slot` does that when it is dropped, and borrows the ring until then.
-        let bytes = unsafe {
-            std::slice::from_raw_parts(
-                start.as_ptr().add(mac - OFFLOAD_HEADER),
-                OFFLOAD_HEADER + len,
-            )
-        };
+        let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr(), OFFLOAD_HEADER + len) };
         Some(Slot { ring: self, slot, status, header, bytes })
     }
 }

@@ -1,0 +1,7 @@
+//! Ports against the real kernel, each test in a network namespace of its own.
+
+mod measure;
+mod packet;
+mod refusals;
+mod support;
+mod tap;
