@@ -25,9 +25,12 @@ const STAGES: &[&str] = &[
     "rewrite",
 ];
 
-/// How each command of the README begins, and what makes sure that it works: a file and the words
-/// in it that run the command. Where nothing does yet, the reason.
-const COMMANDS: &[(&str, Result<(&str, &str), &str>)] = &[
+/// What makes sure that a command works: a file and the words in it that run the command; where
+/// nothing does yet, the reason.
+type Proof = Result<(&'static str, &'static str), &'static str>;
+
+/// How each command of the README begins.
+const COMMANDS: &[(&str, Proof)] = &[
     ("scripts/check", Ok((".ci/run", "exec scripts/check"))),
     ("cargo run --release -- demo", Err("the program has no commands in this tree yet")),
     ("thruway check", Err("the program has no commands in this tree yet")),
