@@ -115,7 +115,7 @@ pub(crate) fn test_parts(tokens: &[Token]) -> Vec<Range<usize>> {
     let mut at = 0;
     while at < tokens.len() {
         if is_test_attribute(tokens, at, &["#", "!", "["]) {
-            return vec![0..tokens.len()];
+            return std::iter::once(0..tokens.len()).collect();
         }
         if is_test_attribute(tokens, at, &["#", "["]) {
             let end = item_end(tokens, at);
