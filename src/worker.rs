@@ -132,8 +132,8 @@ impl Worker {
     /// One turn: takes what came from control, from other workers and from every port, and
     /// returns how many frames that was.
     pub fn turn(&mut self, now: Now) -> usize {
-        let mut work = self.from_control();
-        work += self.from_workers();
+        let mut work = self.take_from_control();
+        work += self.take_from_workers();
         for port in 0..self.parts.queues.len() {
             let port = PortId::from_index(port);
             let Self { parts, batch, .. } = self;
@@ -228,7 +228,7 @@ impl Worker {
     }
 
     /// Sends what control made and takes back what it is done with.
-    fn from_control(&mut self) -> usize {
+    fn take_from_control(&mut self) -> usize {
         let mut work = 0;
         while work < BATCH
             && let Some(down) = self.parts.rings.down.pop()
@@ -250,7 +250,7 @@ impl Worker {
     }
 
     /// Goes on with packets that other workers handed over.
-    fn from_workers(&mut self) -> usize {
+    fn take_from_workers(&mut self) -> usize {
         let mut work = 0;
         for from in 0..self.parts.from.len() {
             while !self.batch.is_full()

@@ -11,7 +11,7 @@ use super::effective::{Effective, Leads};
 use super::{NeighbourSpec, nsg};
 use crate::flow::Census;
 use crate::frame::DropReason;
-use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
+use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, SHARDS, VrfId};
 use crate::model::{
     Circuit, ForwardProtocol, Gateway as ModelGateway, GatewayIcmp, Model, Nat, NatFiltering,
     Subnet, VNet,
@@ -448,7 +448,7 @@ pub(super) fn nat_config(nat: &Nat) -> NatConfig {
         },
         ports: NatPorts { first: nat.ports.first, last: nat.ports.last },
         inbound_refresh: nat.inbound_refresh,
-        sessions: nat.sessions as usize,
+        sessions: (nat.sessions as usize).div_ceil(SHARDS),
         host_sessions: nat.host_sessions,
         filtering: match nat.filtering {
             NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,

@@ -123,7 +123,6 @@ pub fn usable(words: &Words, neighbour: NeighbourId) -> bool {
 
 /// Maps a hash onto `0..count` without a division.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the product's upper half is under count")]
 fn spread(hash: u32, count: usize) -> usize {
     ((u64::from(hash) * count as u64) >> 32) as usize
 }
