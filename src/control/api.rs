@@ -89,12 +89,12 @@ pub enum SocketError {
     #[error("{} is in use by a running thruway: stop it, or give this one another path with --api", .0.display())]
     InUse(PathBuf),
     /// The system says no.
-    #[error("cannot listen on {}: {source}; give another path with --api", path.display())]
+    #[error("cannot listen on {}: {why}; give another path with --api", path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        why: io::Error,
     },
 }
 
@@ -117,7 +117,7 @@ pub fn default_folder() -> PathBuf {
 /// # Errors
 /// When a living process has it, or the folder cannot be written.
 pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
-    let wrap = |source| SocketError::Io { path: path.to_owned(), source };
+    let wrap = |why| SocketError::Io { path: path.to_owned(), why };
     if path.exists() {
         if StdUnixStream::connect(path).is_ok() {
             return Err(SocketError::InUse(path.to_owned()));

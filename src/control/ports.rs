@@ -27,12 +27,12 @@ pub struct Ports {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The medium says no.
-    #[error("port {name}: {source}")]
+    #[error("port {name}: {why}")]
     Port {
         /// The port.
         name: PortName,
-        /// Why.
-        source: PortError,
+        /// Why; part of the message, so that it is said once.
+        why: PortError,
     },
     /// A kind of port that this build does not have.
     #[error("port {name}: this build has no xdp ports yet; use `packet = \"{ifname}\"`")]
@@ -77,7 +77,7 @@ impl Ports {
         for own in &model.ports {
             let kind = kind(model, own, &mut plugs)?;
             let (port, own_queues) = Port::open(PortSpec { kind, queues: workers })
-                .map_err(|source| OpenError::Port { name: own.name.clone(), source })?;
+                .map_err(|why| OpenError::Port { name: own.name.clone(), why })?;
             for (worker, queue) in queues.iter_mut().zip(own_queues) {
                 worker.push(queue);
             }

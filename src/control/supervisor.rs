@@ -36,7 +36,7 @@ const RING: usize = 1024;
 /// Packets on their way from one worker to another.
 const HANDOFF: usize = 4096;
 /// How often ports are looked at.
-const WATCH: Duration = Duration::from_millis(10);
+const WATCH: Duration = Duration::from_millis(20);
 /// Longest sleep of an idle worker.
 const NAP: Span = Span::millis(100);
 /// Sessions that one answer holds.
@@ -71,17 +71,17 @@ pub enum RunError {
     #[error(transparent)]
     Socket(#[from] SocketError),
     /// The system has no memory, threads or descriptors left.
-    #[error("the system refuses {what}: {source}")]
+    #[error("the system refuses {what}: {why}")]
     System {
         /// What was asked for.
         what: &'static str,
         /// Why not.
-        source: io::Error,
+        why: io::Error,
     },
 }
 
 fn system(what: &'static str) -> impl Fn(io::Error) -> RunError {
-    move |source| RunError::System { what, source }
+    move |why| RunError::System { what, why }
 }
 
 /// Runs until SIGINT or SIGTERM; `ready` is told where the API listens once packets flow.
