@@ -29,6 +29,11 @@ use crate::wire::vlan;
 #[expect(clippy::cast_possible_truncation, reason = "a frame is short")]
 pub const MTU_MAX: u32 = (ROOM - eth::HEADER - 2 * vlan::TAG) as u32;
 
+/// Frames that wait in each queue for the worker. The kernel's 500 or 1,000 overflow while another
+/// program has the worker's core: TCP through a busy two-core machine then lost thousands of
+/// segments in three seconds, and one with this length.
+const QUEUE_LEN: u32 = 4096;
+
 /// Which TAP to make.
 #[derive(Clone, Debug)]
 pub struct TapSpec {
@@ -99,6 +104,8 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     }
     let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
     interfaces.set_mtu(name, spec.mtu).map_err(context.to("set its MTU"))?;
+    let queue = interfaces.set_queue_len(name, QUEUE_LEN);
+    queue.map_err(context.to("set the length of its queue"))?;
     if let Some(mac) = spec.mac {
         interfaces.set_mac(name, mac).map_err(context.to("set its MAC address"))?;
     }
