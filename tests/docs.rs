@@ -33,7 +33,7 @@ type Proof = Result<(&'static str, &'static str), &'static str>;
 const COMMANDS: &[(&str, Proof)] = &[
     ("scripts/check", Ok((".ci/run", "exec scripts/check"))),
     ("cargo run --release -- demo", Err("the program has no commands in this tree yet")),
-    ("thruway check", Err("the program has no commands in this tree yet")),
+    ("thruway check", Ok(("tests/cli.rs", "\"check\""))),
     ("thruway run", Err("the program has no commands in this tree yet")),
     ("thruway show", Err("the program has no commands in this tree yet")),
     ("thruway replay", Err("the program has no commands in this tree yet")),
