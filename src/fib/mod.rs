@@ -16,6 +16,7 @@
 
 mod blocks;
 mod compact;
+pub mod dir24;
 pub mod prefix;
 pub mod synth;
 pub mod trie;

@@ -19,7 +19,7 @@ use super::trie::Trie;
 use crate::ids::NextHopId;
 
 /// Highest number of a next hop: an entry keeps a bit for itself, and zero means no route.
-const MAX_NEXT_HOP: u32 = CHUNK - 2;
+pub(super) const MAX_NEXT_HOP: u32 = CHUNK - 2;
 /// The value that all groups without a route share.
 const NOTHING: u32 = 0;
 /// Chunks and values that one change can take.
@@ -416,7 +416,7 @@ fn place(addr: u32, bits: u8) -> usize {
     (addr >> (32 - bits)) as usize
 }
 
-fn entry(hop: NextHopId) -> u32 {
+pub(super) fn entry(hop: NextHopId) -> u32 {
     hop.0 + 1
 }
 
