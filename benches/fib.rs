@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput};
 use ip_network_table_deps_treebitmap::IpLookupTable;
-use thruway::fib::dir24::{Dir24, Dir24Writer};
-use thruway::fib::{Fib, FibWriter, Prefix4, synth};
+use thruway::fib::{Fib, FibWriter, Form as FibForm, Prefix4, synth};
 use thruway::ids::NextHopId;
 
 const ROUTES: usize = 1_000_000;
 const ADDRESSES: usize = 1 << 20;
+/// Addresses of one sample: short enough that some samples meet no neighbour on the machine.
+const SLICE: usize = 1 << 15;
 const UPDATES: usize = 20_000;
 const SEED: u64 = 1;
 
@@ -30,27 +31,20 @@ trait Form {
     fn size(&self) -> Option<usize>;
 }
 
-struct Compact(FibWriter, Arc<Fib>);
-struct Dir(Dir24Writer, Arc<Dir24>);
+struct Ours(FibWriter, Arc<Fib>);
 struct TreeBitmap(IpLookupTable<Ipv4Addr, NextHopId>);
 
-macro_rules! look_ups {
-    () => {
-        fn single(&self, addrs: &[u32]) -> u32 {
-            addrs.iter().fold(0, |sum, addr| sum ^ self.1.lookup(*addr).0)
-        }
-        fn batch(&self, addrs: &[u32]) -> u32 {
-            let mut found = [NextHopId(0); 64];
-            addrs.chunks(64).fold(0, |sum, addrs| {
-                self.1.lookup_batch(addrs, &mut found);
-                found.iter().fold(sum, |sum, hop| sum ^ hop.0)
-            })
-        }
-    };
-}
-
-impl Form for Compact {
-    look_ups!();
+impl Form for Ours {
+    fn single(&self, addrs: &[u32]) -> u32 {
+        addrs.iter().fold(0, |sum, addr| sum ^ self.1.lookup(*addr).0)
+    }
+    fn batch(&self, addrs: &[u32]) -> u32 {
+        let mut found = [NextHopId(0); 64];
+        addrs.chunks(64).fold(0, |sum, addrs| {
+            self.1.lookup_batch(addrs, &mut found);
+            found.iter().fold(sum, |sum, hop| sum ^ hop.0)
+        })
+    }
     fn change(&mut self, prefix: Prefix4, hop: Option<NextHopId>) {
         match hop {
             Some(hop) => self.0.insert(prefix, hop),
@@ -61,21 +55,6 @@ impl Form for Compact {
     }
     fn size(&self) -> Option<usize> {
         Some(self.1.memory_size())
-    }
-}
-
-impl Form for Dir {
-    look_ups!();
-    fn change(&mut self, prefix: Prefix4, hop: Option<NextHopId>) {
-        match hop {
-            Some(hop) => self.0.insert(prefix, hop),
-            None => self.0.remove(prefix),
-        }
-        .expect("the table has room");
-        self.0.reclaim();
-    }
-    fn size(&self) -> Option<usize> {
-        Some(self.0.memory_size())
     }
 }
 
@@ -105,16 +84,8 @@ type Routes = Vec<(Prefix4, NextHopId)>;
 type Build = fn(&Routes) -> Box<dyn Form>;
 
 const FORMS: [(&str, Build); 3] = [
-    ("compact", |routes| {
-        let writer = FibWriter::build(routes.iter().copied()).expect("the table has room");
-        let fib = writer.fib();
-        Box::new(Compact(writer, fib))
-    }),
-    ("dir24", |routes| {
-        let writer = Dir24Writer::build(routes.iter().copied()).expect("the table has room");
-        let table = writer.table();
-        Box::new(Dir(writer, table))
-    }),
+    ("compact", |routes| ours(FibForm::Compact, routes)),
+    ("wide", |routes| ours(FibForm::Wide, routes)),
     ("treebitmap", |routes| {
         let mut table = TreeBitmap(IpLookupTable::new());
         for (prefix, hop) in routes {
@@ -123,6 +94,12 @@ const FORMS: [(&str, Build); 3] = [
         Box::new(table)
     }),
 ];
+
+fn ours(form: FibForm, routes: &Routes) -> Box<dyn Form> {
+    let writer = FibWriter::build_as(form, routes.iter().copied()).expect("the table has room");
+    let fib = writer.fib();
+    Box::new(Ours(writer, fib))
+}
 
 fn addresses(routes: &Routes) -> [(&'static str, Vec<u32>); 3] {
     [
@@ -162,7 +139,7 @@ fn criterion_run() {
     group.finish();
 }
 
-/// Repeats of one measurement.
+/// Repeats of one measurement, shown as the median and the 10th and 90th percentiles.
 #[derive(Default)]
 struct Samples(Vec<f64>);
 
@@ -176,8 +153,9 @@ impl std::fmt::Display for Samples {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        let (Some(low), Some(high)) = (sorted.first(), sorted.last()) else { return Ok(()) };
-        write!(f, "{:9.2}  ({low:.2} to {high:.2})", sorted[sorted.len() / 2])
+        let at = |tenths: usize| sorted.get(sorted.len().saturating_sub(1) * tenths / 10);
+        let (Some(low), Some(median), Some(high)) = (at(1), at(5), at(9)) else { return Ok(()) };
+        write!(f, "{median:9.2}  ({low:.2} to {high:.2})")
     }
 }
 
@@ -213,12 +191,14 @@ fn table(repeats: usize, len: usize) {
         let mut samples: [[Samples; 2]; 3] = Default::default();
         let mut sums = [0; 3];
         for _ in 0..repeats {
-            for (i, (_, table)) in tables.iter().enumerate() {
-                let (sum, spent) = timed(|| table.single(black_box(addrs)));
-                samples[i][0].add(spent, addrs.len(), 1e9);
-                let (_, spent) = timed(|| table.batch(black_box(addrs)));
-                samples[i][1].add(spent, addrs.len(), 1e9);
-                sums[i] = sum;
+            for slice in addrs.chunks(SLICE) {
+                for (i, (_, table)) in tables.iter().enumerate() {
+                    let (sum, spent) = timed(|| table.single(black_box(slice)));
+                    samples[i][0].add(spent, slice.len(), 1e9);
+                    let (_, spent) = timed(|| table.batch(black_box(slice)));
+                    samples[i][1].add(spent, slice.len(), 1e9);
+                    sums[i] ^= sum;
+                }
             }
         }
         assert!(sums.iter().all(|sum| *sum == sums[0]), "all forms find the same next hops");
