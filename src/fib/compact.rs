@@ -27,6 +27,8 @@ use crate::mem::HugeVec;
 
 /// Marks an entry that is a chunk's index.
 pub(super) const CHUNK: u32 = 1 << 31;
+/// The chunk without routes; no entry names it.
+pub(super) const NO_CHUNK: u32 = 0;
 /// Entries of the first level.
 pub(super) const ROOT: usize = 1 << 16;
 /// Entries of a chunk.
@@ -112,7 +114,7 @@ impl Fib {
     #[inline]
     pub fn lookup(&self, addr: u32) -> NextHopId {
         let entry = match self.wide.get() {
-            Some(wide) => self.below_wide(wide.entry(addr), addr),
+            Some(wide) => self.below_24(wide.entry(addr), addr),
             None => self.compact_entry(addr),
         };
         resolve(entry, self.default.load(Relaxed))
@@ -131,33 +133,29 @@ impl Fib {
         }
     }
 
-    /// A loop a level: loads of one loop do not wait for each other, and addresses that are done
-    /// take no branch that must be guessed.
+    /// A loop a level: loads of one loop do not wait for each other. The second level has no branch
+    /// that must be guessed: an address that is done takes the way of the rest through chunk 0.
+    #[inline]
     fn lookup_compact(&self, addrs: &[u32], found: &mut [NextHopId]) {
         let mut entries = [0; SIDE_BY_SIDE];
-        let mut unders = [0; SIDE_BY_SIDE];
-        let mut deeper = 0u64;
-        for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+        let mut chunks = 0;
+        for (addr, entry) in addrs.iter().zip(&mut entries) {
             *entry = self.root_entry(*addr);
-            deeper |= u64::from(*entry >> 31) << i;
+            chunks |= *entry & CHUNK;
         }
-        for shift in [8, 0] {
-            let mut here = deeper;
-            deeper = 0;
-            while here != 0 {
-                let i = here.trailing_zeros() as usize;
-                here &= here - 1;
-                (entries[i], unders[i]) =
-                    self.chunk_entry(entries[i], addrs[i] >> shift, unders[i]);
-                deeper |= u64::from(entries[i] >> 31) << i;
+        let mut deeper = 0u64;
+        if chunks != 0 {
+            for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+                let is_chunk = (entry.cast_signed() >> 31).cast_unsigned();
+                let (value, under) = self.chunk_entry(*entry & is_chunk, addr >> 8, 0);
+                *entry = (either(value, under) & is_chunk) | (*entry & !is_chunk);
+                deeper |= u64::from(*entry >> 31) << i;
             }
         }
-        let default = self.default.load(Relaxed);
-        for (found, (entry, under)) in found.iter_mut().zip(entries.into_iter().zip(unders)) {
-            *found = resolve(either(entry, under), default);
-        }
+        self.finish(addrs, entries, deeper, found);
     }
 
+    #[inline]
     fn lookup_wide(&self, wide: &Dir24, addrs: &[u32], found: &mut [NextHopId]) {
         let mut entries = [0; SIDE_BY_SIDE];
         let mut deeper = 0u64;
@@ -165,10 +163,22 @@ impl Fib {
             *entry = wide.entry(*addr);
             deeper |= u64::from(*entry >> 31) << i;
         }
+        self.finish(addrs, entries, deeper, found);
+    }
+
+    /// From the entries of /24s to next hops; `deeper` is the set of those that are chunks.
+    #[inline(always)]
+    fn finish(
+        &self,
+        addrs: &[u32],
+        mut entries: [u32; SIDE_BY_SIDE],
+        mut deeper: u64,
+        found: &mut [NextHopId],
+    ) {
         while deeper != 0 {
             let i = deeper.trailing_zeros() as usize;
             deeper &= deeper - 1;
-            entries[i] = self.below_wide(entries[i], addrs[i]);
+            entries[i] = self.below_24(entries[i], addrs[i]);
         }
         let default = self.default.load(Relaxed);
         for (found, entry) in found.iter_mut().zip(entries) {
@@ -178,7 +188,7 @@ impl Fib {
 
     /// What the entry of a /24 says of `addr`.
     #[inline]
-    fn below_wide(&self, entry: u32, addr: u32) -> u32 {
+    fn below_24(&self, entry: u32, addr: u32) -> u32 {
         if entry & CHUNK == 0 {
             return entry;
         }
@@ -258,7 +268,7 @@ fn resolve(entry: u32, default: u32) -> NextHopId {
 /// The writer's side: single words, and values for them.
 impl Fib {
     pub(super) fn empty() -> io::Result<Self> {
-        Ok(Self {
+        let fib = Self {
             root: HugeVec::reserve()?,
             chunks: HugeVec::reserve()?,
             leaves: HugeVec::reserve()?,
@@ -266,7 +276,9 @@ impl Fib {
             default: AtomicU32::new(0),
             len: AtomicUsize::new(0),
             memory: AtomicUsize::new(0),
-        })
+        };
+        fib.set_shapes(NO_CHUNK, [Shape { starts: 1, base: 0, under: 0 }; ENTRIES / GROUP]);
+        Ok(fib)
     }
 
     pub(super) fn want_huge(&self) {

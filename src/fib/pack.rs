@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::blocks::Blocks;
-use super::compact::{CHUNK, ENTRIES, Fib, GROUP, Shape};
+use super::compact::{CHUNK, ENTRIES, Fib, GROUP, NO_CHUNK, Shape};
 use super::writer::FibError;
 
 /// The value that all groups without a route share.
@@ -33,7 +33,7 @@ impl Packer {
         let limit = |len: usize| u32::try_from(len).expect("an array is shorter than 2^31");
         Self {
             fib,
-            chunks: Blocks::new(0, limit(chunks)),
+            chunks: Blocks::new(NO_CHUNK + 1, limit(chunks)),
             leaves: Blocks::new(NOTHING + 1, limit(leaves)),
             change: 0,
         }
