@@ -329,7 +329,7 @@ fn readers_see_each_address_before_or_after_a_change_and_nothing_else() {
     let stop = AtomicBool::new(false);
     let turns = [const { AtomicU64::new(0) }; 2];
     std::thread::scope(|scope| {
-        for turn in &turns {
+        let readers = turns.each_ref().map(|turn| {
             let (fib, stop) = (&fib, &stop);
             scope.spawn(move || {
                 let addrs: Vec<u32> = (0..64).map(|i| 0x0a00_0000 | i << 10 | 7).collect();
@@ -340,22 +340,26 @@ fn readers_see_each_address_before_or_after_a_change_and_nothing_else() {
                     assert_eq!(fib.lookup(0x0a80_0000), NextHopId(1));
                     turn.fetch_add(1, Ordering::AcqRel);
                 }
-            });
-        }
+            })
+        });
         let mut numbers = Numbers::new(9);
-        for _ in 0..20_000 {
+        for _ in 0..6_000 {
             let prefix = inner[numbers.below(128) as usize];
             if numbers.below(2) == 0 {
                 writer.insert(prefix, NextHopId(2 + numbers.below(2))).unwrap();
             } else {
                 writer.remove(prefix).unwrap();
             }
+            // Elsewhere, to a next hop that no reader may ever see: a block reused too early.
+            let elsewhere = Prefix4::new(prefix.addr() | 0x0100_0000, prefix.len()).unwrap();
+            writer.insert(elsewhere, NextHopId(50)).unwrap();
+            writer.remove(elsewhere).unwrap();
             if numbers.below(200) == 0 {
                 let mark = writer.mark();
-                for turn in &turns {
+                for (turn, reader) in turns.iter().zip(&readers) {
                     let from = turn.load(Ordering::Acquire);
                     // The turn under way, and a whole one.
-                    while turn.load(Ordering::Acquire) < from + 2 {
+                    while turn.load(Ordering::Acquire) < from + 2 && !reader.is_finished() {
                         std::thread::yield_now();
                     }
                 }
