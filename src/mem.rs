@@ -146,3 +146,20 @@ pub fn prefetch<T>(place: *const T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_reserved_array_is_zero_and_keeps_what_is_stored() {
+        let items = HugeVec::<AtomicU32, { 1 << 20 }>::reserve().unwrap();
+        items.want_huge(1000);
+        items[(1 << 20) - 1].store(7, Ordering::Relaxed);
+        assert_eq!(items[0].load(Ordering::Relaxed), 0);
+        assert_eq!(items[(1 << 20) - 1].load(Ordering::Relaxed), 7);
+        assert_eq!(items.len(), 1 << 20);
+    }
+}

@@ -15,16 +15,20 @@
 //! still look at is not reused before it has passed a turn.
 
 use std::io;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 use zerocopy::FromZeros;
 
+use super::dir24::Dir24;
 use crate::ids::NextHopId;
 use crate::mem::HugeVec;
 
 /// Marks an entry that is a chunk's index.
 pub(super) const CHUNK: u32 = 1 << 31;
+/// The chunk without routes; no entry names it.
+pub(super) const NO_CHUNK: u32 = 0;
 /// Entries of the first level.
 pub(super) const ROOT: usize = 1 << 16;
 /// Entries of a chunk.
@@ -98,6 +102,8 @@ pub struct Fib {
     root: HugeVec<AtomicU32, ROOT>,
     chunks: HugeVec<Chunk, CHUNKS>,
     leaves: HugeVec<AtomicU32, LEAVES>,
+    /// In front of the rest, once the table is large.
+    wide: OnceLock<Dir24>,
     default: AtomicU32,
     len: AtomicUsize,
     memory: AtomicUsize,
@@ -107,6 +113,92 @@ impl Fib {
     /// The next hop of the longest route that covers `addr` (host order), or `NextHopId(0)`.
     #[inline]
     pub fn lookup(&self, addr: u32) -> NextHopId {
+        let entry = match self.wide.get() {
+            Some(wide) => self.below_24(wide.entry(addr), addr),
+            None => self.compact_entry(addr),
+        };
+        resolve(entry, self.default.load(Relaxed))
+    }
+
+    /// Looks up each of `addrs` into the same place of `found`; of slices that differ in length the
+    /// shorter one counts. Faster than single look-ups, since the misses of 64 addresses overlap.
+    #[inline]
+    pub fn lookup_batch(&self, addrs: &[u32], found: &mut [NextHopId]) {
+        for (addrs, found) in addrs.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE)) {
+            let len = addrs.len().min(found.len());
+            match self.wide.get() {
+                Some(wide) => self.lookup_wide(wide, &addrs[..len], &mut found[..len]),
+                None => self.lookup_compact(&addrs[..len], &mut found[..len]),
+            }
+        }
+    }
+
+    /// A loop a level: loads of one loop do not wait for each other. The second level has no branch
+    /// that must be guessed: an address that is done takes the way of the rest through chunk 0.
+    #[inline]
+    fn lookup_compact(&self, addrs: &[u32], found: &mut [NextHopId]) {
+        let mut entries = [0; SIDE_BY_SIDE];
+        let mut chunks = 0;
+        for (addr, entry) in addrs.iter().zip(&mut entries) {
+            *entry = self.root_entry(*addr);
+            chunks |= *entry & CHUNK;
+        }
+        let mut deeper = 0u64;
+        if chunks != 0 {
+            for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+                let is_chunk = (entry.cast_signed() >> 31).cast_unsigned();
+                let (value, under) = self.chunk_entry(*entry & is_chunk, addr >> 8, 0);
+                *entry = (either(value, under) & is_chunk) | (*entry & !is_chunk);
+                deeper |= u64::from(*entry >> 31) << i;
+            }
+        }
+        self.finish(addrs, entries, deeper, found);
+    }
+
+    #[inline]
+    fn lookup_wide(&self, wide: &Dir24, addrs: &[u32], found: &mut [NextHopId]) {
+        let mut entries = [0; SIDE_BY_SIDE];
+        let mut deeper = 0u64;
+        for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+            *entry = wide.entry(*addr);
+            deeper |= u64::from(*entry >> 31) << i;
+        }
+        self.finish(addrs, entries, deeper, found);
+    }
+
+    /// From the entries of /24s to next hops; `deeper` is the set of those that are chunks.
+    #[inline(always)]
+    fn finish(
+        &self,
+        addrs: &[u32],
+        mut entries: [u32; SIDE_BY_SIDE],
+        mut deeper: u64,
+        found: &mut [NextHopId],
+    ) {
+        while deeper != 0 {
+            let i = deeper.trailing_zeros() as usize;
+            deeper &= deeper - 1;
+            entries[i] = self.below_24(entries[i], addrs[i]);
+        }
+        let default = self.default.load(Relaxed);
+        for (found, entry) in found.iter_mut().zip(entries) {
+            *found = resolve(entry, default);
+        }
+    }
+
+    /// What the entry of a /24 says of `addr`.
+    #[inline]
+    fn below_24(&self, entry: u32, addr: u32) -> u32 {
+        if entry & CHUNK == 0 {
+            return entry;
+        }
+        let (value, under) = self.chunk_entry(entry, addr, 0);
+        // Neither: only the levels above know what lies under the chunk.
+        if value | under == 0 { self.compact_entry(addr) } else { either(value, under) }
+    }
+
+    #[inline]
+    fn compact_entry(&self, addr: u32) -> u32 {
         let mut entry = self.root_entry(addr);
         let mut under = 0;
         if entry & CHUNK != 0 {
@@ -115,46 +207,7 @@ impl Fib {
                 (entry, under) = self.chunk_entry(entry, addr, under);
             }
         }
-        resolve(entry, under, self.default.load(Relaxed))
-    }
-
-    /// Looks up each of `addrs` into the same place of `found`; of slices that differ in length the
-    /// shorter one counts. Faster than single look-ups once the table has left the caches: misses
-    /// of up to 64 addresses overlap.
-    pub fn lookup_batch(&self, addrs: &[u32], found: &mut [NextHopId]) {
-        for (addrs, found) in addrs.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE)) {
-            self.lookup_side_by_side(addrs, found);
-        }
-    }
-
-    /// A loop a level: loads of one loop do not wait for each other, and addresses that are done
-    /// take no branch that must be guessed.
-    #[inline]
-    fn lookup_side_by_side(&self, addrs: &[u32], found: &mut [NextHopId]) {
-        let len = addrs.len().min(found.len()).min(SIDE_BY_SIDE);
-        let (addrs, found) = (&addrs[..len], &mut found[..len]);
-        let mut entries = [0; SIDE_BY_SIDE];
-        let mut unders = [0; SIDE_BY_SIDE];
-        let mut deeper = 0u64;
-        for (i, &addr) in addrs.iter().enumerate() {
-            entries[i] = self.root_entry(addr);
-            deeper |= u64::from(entries[i] >> 31) << i;
-        }
-        for shift in [8, 0] {
-            let mut here = deeper;
-            deeper = 0;
-            while here != 0 {
-                let i = here.trailing_zeros() as usize;
-                here &= here - 1;
-                (entries[i], unders[i]) =
-                    self.chunk_entry(entries[i], addrs[i] >> shift, unders[i]);
-                deeper |= u64::from(entries[i] >> 31) << i;
-            }
-        }
-        let default = self.default.load(Relaxed);
-        for (i, found) in found.iter_mut().enumerate() {
-            *found = resolve(entries[i], unders[i], default);
-        }
+        either(entry, under)
     }
 
     #[inline(always)]
@@ -170,7 +223,7 @@ impl Fib {
         // Runs that begin at or before the entry; at least one, since bit 0 is set.
         let runs = (shape.starts << (63 - (index & 63))).count_ones();
         let value = self.leaf(shape.base.wrapping_add(runs).wrapping_sub(1)).load(Acquire);
-        (value, if shape.under == 0 { under } else { shape.under })
+        (value, either(shape.under, under))
     }
 
     #[inline(always)]
@@ -193,36 +246,53 @@ impl Fib {
         self.len() == 0
     }
 
-    /// Memory that the table has taken, in bytes and whole pages of 4 KiB; blocks that wait for
-    /// reuse count. The kernel may round each of two arrays up to 2 MiB once they are that large.
+    /// Memory that the table has taken, in bytes and whole pages; blocks that wait for reuse count,
+    /// the writer's own routes do not. The kernel may round each of two arrays up to 2 MiB once
+    /// they are that large together.
     pub fn memory_size(&self) -> usize {
         self.memory.load(Relaxed)
     }
 }
 
+/// The first entry, or the second where that is none.
 #[inline(always)]
-fn resolve(entry: u32, under: u32, default: u32) -> NextHopId {
-    let entry = if entry == 0 { under } else { entry };
-    let entry = if entry == 0 { default } else { entry };
-    NextHopId(entry.saturating_sub(1))
+fn either(entry: u32, under: u32) -> u32 {
+    if entry == 0 { under } else { entry }
+}
+
+#[inline(always)]
+fn resolve(entry: u32, default: u32) -> NextHopId {
+    NextHopId(either(entry, default).saturating_sub(1))
 }
 
 /// The writer's side: single words, and values for them.
 impl Fib {
     pub(super) fn empty() -> io::Result<Self> {
-        Ok(Self {
+        let fib = Self {
             root: HugeVec::reserve()?,
             chunks: HugeVec::reserve()?,
             leaves: HugeVec::reserve()?,
+            wide: OnceLock::new(),
             default: AtomicU32::new(0),
             len: AtomicUsize::new(0),
             memory: AtomicUsize::new(0),
-        })
+        };
+        fib.set_shapes(NO_CHUNK, [Shape { starts: 1, base: 0, under: 0 }; ENTRIES / GROUP]);
+        Ok(fib)
     }
 
     pub(super) fn want_huge(&self) {
         self.chunks.want_huge(0);
         self.leaves.want_huge(0);
+    }
+
+    pub(super) fn wide(&self) -> Option<&Dir24> {
+        self.wide.get()
+    }
+
+    /// From now on look-ups go by `wide`, which already mirrors the table.
+    pub(super) fn set_wide(&self, wide: Dir24) {
+        self.wide.set(wide).expect("the one writer widens a table once");
     }
 
     pub(super) fn root(&self, slot: usize) -> u32 {

@@ -5,7 +5,9 @@
 //! | [`prefix`] | which addresses does a route cover |
 //! | [`trie`] | which routes are there: ordered, slow, trusted; for both address families |
 //! | `compact` | where does an address lead: the compiled form that workers read |
+//! | `dir24` | the same for the price of one memory access, in front of large tables |
 //! | `writer` | how does a change reach the workers: in place, word by word |
+//! | `pack` | how do 256 entries become a chunk |
 //! | `blocks` | when may a replaced part be used again |
 //! | [`synth`] | a table as large and as nested as the Internet's, for benches |
 //!
@@ -16,6 +18,8 @@
 
 mod blocks;
 mod compact;
+mod dir24;
+mod pack;
 pub mod prefix;
 pub mod synth;
 pub mod trie;
@@ -27,7 +31,7 @@ mod tests;
 pub use compact::Fib;
 pub use prefix::{Prefix4, Prefix6};
 pub use trie::Trie;
-pub use writer::{FibError, FibWriter, Mark};
+pub use writer::{FibError, FibWriter, Form, Mark};
 
 use std::sync::Arc;
 

@@ -4,7 +4,8 @@
 //! A change to a route of 1 to 16 bits stores one word for each first-level entry it covers and
 //! nothing nested hides; of 17 to 32 bits, it writes one chunk again (two where a /24 gains its
 //! first longer route) and swaps it in with one store. Of a chunk, groups that keep their runs keep
-//! their place. The result is the same as if the table had been built from its routes anew.
+//! their place. In front of a large table stands a [`Dir24`], brought in line for each /16 that a
+//! change touched. The result is the same as if the table had been built from its routes anew.
 //!
 //! The writer is one value that cannot be cloned: there is one writer.
 
@@ -12,25 +13,22 @@ use std::io;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use super::blocks::Blocks;
-use super::compact::{CHUNK, CHUNKS, ENTRIES, Fib, GROUP, LEAVES, ROOT, Shape};
+use super::compact::{CHUNK, CHUNKS, ENTRIES, Fib, LEAVES, ROOT, Shape};
+use super::dir24::Dir24;
+use super::pack::Packer;
 use super::prefix::{Prefix as _, Prefix4};
 use super::trie::Trie;
 use crate::ids::NextHopId;
 
 /// Highest number of a next hop: an entry keeps a bit for itself, and zero means no route.
 const MAX_NEXT_HOP: u32 = CHUNK - 2;
-/// The value that all groups without a route share.
-const NOTHING: u32 = 0;
-/// Chunks and values that one change can take.
-const CHANGE_CHUNKS: u32 = 2;
-const CHANGE_LEAVES: u32 = 2 * 256;
 /// Changes that only removals may use, so that routes can be withdrawn when the table is full.
 const WITHDRAWALS: u32 = 1024;
 /// From here on huge pages pay: fewer than 1 MiB is covered by the second-level TLB.
 const HUGE_FROM: usize = 1 << 20;
+/// From here on [`Form::Auto`] takes the memory of a wide table: see docs/adr/0002-fib-form.md.
+const WIDE_FROM: usize = 100_000;
 const PAGE: usize = 4096;
-const CHUNK_SIZE: usize = 64;
 
 /// Why a table could not be made or changed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +42,18 @@ pub enum FibError {
     /// The number does not fit an entry.
     #[error("next hop {0} is above {max}", max = MAX_NEXT_HOP)]
     NextHop(NextHopId),
+}
+
+/// How much memory a table may spend on speed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Compact up to 100,000 routes; wide from the moment that there are more.
+    #[default]
+    Auto,
+    /// About 6 bytes a route and a few pages: up to three dependent memory accesses an address.
+    Compact,
+    /// The compact form and up to 64 MiB in front of it: one access an address.
+    Wide,
 }
 
 /// A moment in the order of changes; see [`FibWriter::reclaim`].
@@ -69,11 +79,10 @@ pub struct Mark(u64);
 pub struct FibWriter {
     fib: Arc<Fib>,
     routes: Trie<Prefix4, NextHopId>,
-    chunks: Blocks,
-    leaves: Blocks,
+    packer: Packer,
     /// First-level pages (of 1,024 entries) that were written to, as bits.
     root_pages: u64,
-    change: u64,
+    form: Form,
     huge: bool,
 }
 
@@ -91,25 +100,37 @@ impl FibWriter {
     /// # Errors
     /// When a next hop's number is too high, or the routes do not fit.
     pub fn build(routes: impl IntoIterator<Item = (Prefix4, NextHopId)>) -> Result<Self, FibError> {
+        Self::build_as(Form::Auto, routes)
+    }
+
+    /// As [`FibWriter::build`], in a form that the caller chooses.
+    ///
+    /// # Errors
+    /// As for [`FibWriter::build`].
+    pub fn build_as(
+        form: Form,
+        routes: impl IntoIterator<Item = (Prefix4, NextHopId)>,
+    ) -> Result<Self, FibError> {
         let routes: Trie<Prefix4, NextHopId> = routes.into_iter().collect();
         if let Some((_, hop)) = routes.iter().find(|(_, hop)| hop.0 > MAX_NEXT_HOP) {
             return Err(FibError::NextHop(*hop));
         }
         let mut writer = Self::new()?;
+        writer.form = form;
         writer.compile(&routes)?;
         writer.routes = routes;
+        writer.widen()?;
         Ok(writer)
     }
 
     fn with_room(chunks: usize, leaves: usize) -> Result<Self, FibError> {
-        let limit = |len: usize| u32::try_from(len).expect("an array is shorter than 2^31");
+        let fib = Arc::new(Fib::empty()?);
         Ok(Self {
-            fib: Arc::new(Fib::empty()?),
+            packer: Packer::new(Arc::clone(&fib), chunks, leaves),
+            fib,
             routes: Trie::new(),
-            chunks: Blocks::new(0, limit(chunks)),
-            leaves: Blocks::new(NOTHING + 1, limit(leaves)),
             root_pages: 0,
-            change: 0,
+            form: Form::Auto,
             huge: false,
         })
     }
@@ -137,6 +158,7 @@ impl FibWriter {
             return Err(FibError::NextHop(hop));
         }
         self.check_room(WITHDRAWALS)?;
+        self.widen()?;
         let old = self.routes.insert(prefix, hop);
         if old != Some(hop) {
             self.apply(prefix)?;
@@ -159,21 +181,18 @@ impl FibWriter {
 
     /// The moment after the last change.
     pub fn mark(&self) -> Mark {
-        Mark(self.change)
+        Mark(self.packer.change())
     }
 
     /// Frees what changes before `mark` replaced. Call it when every worker that reads the table
     /// has passed a turn since the mark was taken; sooner, a worker may follow a reused block to a
     /// wrong next hop.
     pub fn reclaim(&mut self, mark: Mark) {
-        self.chunks.reclaim(mark.0);
-        self.leaves.reclaim(mark.0);
+        self.packer.reclaim(mark.0);
     }
 
     fn check_room(&self, changes: u32) -> Result<(), FibError> {
-        let fits = self.chunks.room() / CHANGE_CHUNKS >= changes
-            && self.leaves.room() / CHANGE_LEAVES >= changes;
-        if fits { Ok(()) } else { Err(FibError::Full) }
+        if self.packer.has_room(changes) { Ok(()) } else { Err(FibError::Full) }
     }
 
     /// Brings the compiled form in line with the routes at and under `prefix`.
@@ -184,7 +203,15 @@ impl FibWriter {
             17..=24 => self.apply_to_middle(prefix)?,
             _ => self.apply_to_last(prefix)?,
         }
-        self.change += 1;
+        let slots = place(prefix.addr(), 16)..=place(prefix.last_addr(), 16);
+        if prefix != Prefix4::ALL
+            && let Some(wide) = self.fib.wide()
+        {
+            for slot in slots {
+                self.mirror(wide, slot);
+            }
+        }
+        self.packer.next_change();
         self.account(self.routes.len(), 0);
         Ok(())
     }
@@ -207,7 +234,7 @@ impl FibWriter {
     fn apply_to_middle(&mut self, prefix: Prefix4) -> Result<(), FibError> {
         let slot = place(prefix.addr(), 16);
         let old = self.fib.root(slot);
-        let (mut entries, under) = self.unpack(old);
+        let (mut entries, under) = self.packer.unpack(old);
         let value = self.value_inside(prefix, 16);
         let fib = &self.fib;
         paint(&self.routes, prefix, 24, &mut |addr| {
@@ -218,7 +245,7 @@ impl FibWriter {
                 *entry = value;
             }
         });
-        let new = self.pack(old, &entries, under)?;
+        let new = self.packer.pack(old, &entries, under)?;
         self.set_root(slot, new);
         Ok(())
     }
@@ -227,20 +254,48 @@ impl FibWriter {
         let slot = place(prefix.addr(), 16);
         let middle = place(prefix.addr(), 24) % ENTRIES;
         let old_root = self.fib.root(slot);
-        let (mut middles, middle_under) = self.unpack(old_root);
+        let (mut middles, middle_under) = self.packer.unpack(old_root);
         let old = middles[middle];
-        let (mut entries, under) = self.unpack(old);
+        let (mut entries, under) = self.packer.unpack(old);
         let value = self.value_inside(prefix, 24);
         paint(&self.routes, prefix, 32, &mut |addr| {
             entries[place(addr, 32) % ENTRIES] = value;
         });
-        let new = self.pack(old, &entries, under)?;
+        let new = self.packer.pack(old, &entries, under)?;
         if new != old {
             middles[middle] = new;
-            let new_root = self.pack(old_root, &middles, middle_under)?;
+            let new_root = self.packer.pack(old_root, &middles, middle_under)?;
             self.set_root(slot, new_root);
         }
         Ok(())
+    }
+
+    /// Puts the wide form in front of a table that has grown large; once in its life.
+    fn widen(&mut self) -> Result<(), FibError> {
+        let wanted = match self.form {
+            Form::Auto => self.routes.len() >= WIDE_FROM,
+            Form::Compact => false,
+            Form::Wide => true,
+        };
+        if wanted && self.fib.wide().is_none() {
+            let wide = match Dir24::empty() {
+                Ok(wide) => wide,
+                // Slower, and right.
+                Err(_) if self.form == Form::Auto => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            for slot in (0..ROOT).filter(|slot| self.fib.root(*slot) != 0) {
+                self.mirror(&wide, slot);
+            }
+            self.fib.set_wide(wide);
+            self.account(self.routes.len(), 0);
+        }
+        Ok(())
+    }
+
+    fn mirror(&self, wide: &Dir24, slot: usize) {
+        let (entries, under) = self.packer.unpack(self.fib.root(slot));
+        wide.mirror(slot, &entries, under);
     }
 
     /// What `prefix` leads to by routes longer than `bits`, as an entry.
@@ -256,87 +311,6 @@ impl FibWriter {
             self.root_pages |= 1 << (slot >> 10);
             self.fib.set_root(slot, entry);
         }
-    }
-
-    /// The 256 entries behind `entry`, and what lies under them; a value has no entries of its own.
-    fn unpack(&self, entry: u32) -> ([u32; ENTRIES], u32) {
-        let mut entries = [0; ENTRIES];
-        if entry & CHUNK == 0 {
-            return (entries, entry);
-        }
-        let shapes = self.fib.shapes(entry);
-        for (group, shape) in entries.chunks_mut(GROUP).zip(shapes) {
-            let mut index = shape.base;
-            for (i, entry) in group.iter_mut().enumerate() {
-                if i > 0 && shape.starts >> i & 1 == 1 {
-                    index += 1;
-                }
-                *entry = self.fib.value(index);
-            }
-        }
-        (entries, shapes[0].under)
-    }
-
-    /// Writes `entries` and returns the entry to reach them by: `under` itself when they hold no
-    /// route, `old` when its runs stay the same, else that of a fresh chunk.
-    fn pack(&mut self, old: u32, entries: &[u32; ENTRIES], under: u32) -> Result<u32, FibError> {
-        let before = (old & CHUNK != 0).then(|| self.fib.shapes(old));
-        let mut shapes = [Shape { starts: 1, base: NOTHING, under }; ENTRIES / GROUP];
-        if entries.iter().any(|entry| *entry != 0) {
-            for (g, group) in entries.chunks(GROUP).enumerate() {
-                shapes[g] = self.pack_group(before.map(|shapes| shapes[g]), group, under)?;
-            }
-            if before == Some(shapes) {
-                return Ok(old);
-            }
-        }
-        if let Some(before) = before {
-            for (shape, now) in before.iter().zip(shapes) {
-                if shape.base != NOTHING && shape.base != now.base {
-                    self.leaves.retire(shape.base, shape.starts.count_ones() as usize, self.change);
-                }
-            }
-            self.chunks.retire(old & !CHUNK, 1, self.change);
-        }
-        if shapes.iter().all(|shape| shape.base == NOTHING) {
-            return Ok(under);
-        }
-        let new = self.chunks.take(1).ok_or(FibError::Full)? | CHUNK;
-        self.fib.set_shapes(new, shapes);
-        Ok(new)
-    }
-
-    /// Writes 64 entries: over the values of `before` when the runs stay the same.
-    fn pack_group(
-        &mut self,
-        before: Option<Shape>,
-        entries: &[u32],
-        under: u32,
-    ) -> Result<Shape, FibError> {
-        let mut starts = 1;
-        let mut values = [entries[0]; GROUP];
-        let mut len = 1;
-        for (i, pair) in entries.windows(2).enumerate() {
-            if pair[0] != pair[1] {
-                starts |= 2 << i;
-                values[len] = pair[1];
-                len += 1;
-            }
-        }
-        let values = &values[..len];
-        if *values == [0] {
-            return Ok(Shape { starts: 1, base: NOTHING, under });
-        }
-        let base = match before {
-            Some(shape) if shape.starts == starts && shape.base != NOTHING => shape.base,
-            _ => self.leaves.take(len).ok_or(FibError::Full)?,
-        };
-        for (index, value) in (base..).zip(values) {
-            if self.fib.value(index) != *value {
-                self.fib.set_value(index, *value);
-            }
-        }
-        Ok(Shape { starts, base, under })
     }
 
     /// Writes all words from `routes`; the table is still empty.
@@ -376,7 +350,7 @@ impl FibWriter {
                 let mut inner = [0; ENTRIES];
                 let block = Prefix4::around(prefix.addr(), to);
                 self.render(routes, block, to + 8, &mut inner)?;
-                entries[first] = self.pack(0, &inner, entries[first])?;
+                entries[first] = self.packer.pack(0, &inner, entries[first])?;
             }
         }
         Ok(())
@@ -385,14 +359,13 @@ impl FibWriter {
     /// Brings the totals up to date, and asks for huge pages when they will pay: for the size now
     /// or the one `expected`, in bytes.
     fn account(&mut self, len: usize, expected: usize) {
-        let chunks = self.chunks.touched() * CHUNK_SIZE;
-        let leaves = self.leaves.touched() * size_of::<u32>();
-        if !self.huge && expected.max(chunks + leaves) > HUGE_FROM {
+        let packed = self.packer.memory_size();
+        if !self.huge && expected.max(packed) > HUGE_FROM {
             self.fib.want_huge();
             self.huge = true;
         }
         let root = self.root_pages.count_ones() as usize * PAGE;
-        let memory = root + chunks.next_multiple_of(PAGE) + leaves.next_multiple_of(PAGE);
+        let memory = root + packed + self.fib.wide().map_or(0, Dir24::memory_size);
         self.fib.set_totals(len, memory);
     }
 }
@@ -433,6 +406,6 @@ impl FibWriter {
 
     /// Chunks and values in use.
     pub(super) fn in_use(&self) -> (usize, usize) {
-        (self.chunks.in_use(), self.leaves.in_use())
+        self.packer.in_use()
     }
 }
