@@ -72,12 +72,10 @@ fn owned(cx: &mut Context<'_>, batch: &mut Batch, sorted: Sorted) {
         provider_edge(cx, batch, nat | sorted.cross);
     }
     if sorted.ip != 0 {
-        for i in Bits(sorted.ip) {
-            if let Role::Peering(_) = cx.tables.attachment(batch.row(i).attachment).role {
-                meter_in(cx, batch.row(i).attachment, batch.row(i));
-            }
-        }
         let ip = police::run(cx, batch, sorted.ip, Direction::ToAzure, to_azure);
+        for i in Bits(ip) {
+            meter_in(cx, batch.row(i).attachment, batch.row(i));
+        }
         let ip = source_check::run(cx, batch, ip);
         let ip = nsg::outbound(cx, batch, ip);
         forward(cx, batch, ip);
@@ -88,8 +86,8 @@ fn provider_edge(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     let tables = cx.tables;
     for direction in [Direction::ToAzure, Direction::ToOnprem] {
         let set = select(batch, set, |row| crossing(tables, row) == Some(direction));
-        let set = police::run(cx, batch, set, direction, |cx, row| {
-            let attachment = cx.tables.attachment(row.attachment);
+        let set = police::run(cx, batch, set, direction, |tables, row| {
+            let attachment = tables.attachment(row.attachment);
             let Role::CrossConnect(cross) = &attachment.role else { return (None, None) };
             let police = if row.flags.has(Flags::HAIRPIN) { None } else { cross.police };
             (police, attachment.meter)
@@ -140,17 +138,17 @@ fn crossing(tables: &Tables, row: &crate::frame::Row) -> Option<Direction> {
     }
 }
 
-fn to_azure(cx: &Context<'_>, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
-    let attachment = cx.tables.attachment(row.attachment);
+fn to_azure(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
+    let attachment = tables.attachment(row.attachment);
     match &attachment.role {
         Role::Peering(side) => (side.police_in, attachment.meter),
         _ => (None, None),
     }
 }
 
-fn to_onprem(cx: &Context<'_>, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
-    let adjacency = cx.tables.adjacency(rewrite::adjacency_of(row));
-    let attachment = cx.tables.attachment(adjacency.attachment);
+fn to_onprem(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
+    let adjacency = tables.adjacency(rewrite::adjacency_of(row));
+    let attachment = tables.attachment(adjacency.attachment);
     match &attachment.role {
         Role::Peering(side) => (side.police_out, attachment.meter),
         _ => (None, None),

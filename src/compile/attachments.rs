@@ -14,6 +14,7 @@ use crate::police::{Accounting, Policer, Rate};
 use crate::tables::{
     Attachment, CrossConnect, LinkPolicer, NatEntry, PeeringSide, Role, ServiceSide, SubnetSide,
 };
+use crate::wire::eth;
 use crate::wire::vlan::TagStack;
 
 /// Adds every attachment; routing domains are named later and stand at 0 until then.
@@ -249,9 +250,12 @@ fn policer(
     let rate = Rate::kbps(circuit.bandwidth.bits_per_second() / 1000);
     let rate = rate.expect("a circuit has at most 400 Gbit/s");
     let burst = policing.burst_bytes(circuit.bandwidth);
+    let tags = circuit.peering(peering).map_or(TagStack::UNTAGGED, |own| circuit.link_tags(own));
+    let header_size = u16::try_from(eth::HEADER + tags.size()).expect("22 at most");
     let id = PolicerId::from_index(build.policers.len());
     build.policers.push(LinkPolicer {
         bucket: Arc::new(Policer::new(rate, burst)),
+        header_size,
         accounting: match policing.accounting {
             ModelAccounting::L1 => Accounting::L1,
             ModelAccounting::L2 => Accounting::L2,

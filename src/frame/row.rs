@@ -94,7 +94,7 @@ pub struct Row {
     pub next_hop: NextHopId,
     /// Hash of the 5-tuple, the same in both directions.
     pub hash: u32,
-    /// Shard of a fragment's datagram; valid with [`Flags::FRAGMENT_KNOWN`].
+    /// Shard that keeps the packet's flow or session; set by *steer* where there is one.
     pub shard: u8,
     /// Spare.
     pub spare: u8,

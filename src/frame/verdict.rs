@@ -46,7 +46,7 @@ drop_reasons! {
     UnknownTag = "unknown_tag";
     /// The frame is untagged (or priority-tagged) where a tag is needed.
     MissingTag = "missing_tag";
-    /// The outer tag is 0x88A8 on a port that does not accept it.
+    /// The outer tag is 0x88A8 on a port that does not accept it, or the inner one is.
     ForeignTagType = "foreign_tag_type";
     /// The frame is not for the router's MAC address and not for all.
     NotOurMac = "not_our_mac";

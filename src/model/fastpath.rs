@@ -167,7 +167,7 @@ impl FastPathPlan {
         for nic in &vnet.nics {
             let via = match refused {
                 Some(reason) => Err(reason),
-                None => via(nic.ip, udrs, follows).ok_or(FallbackReason::GatewayRoute),
+                None => via(vnet, nic.ip, udrs, follows).ok_or(FallbackReason::GatewayRoute),
             };
             let via = via.and_then(|via| {
                 *left = left.checked_sub(1).ok_or(FallbackReason::Limit)?;
@@ -196,8 +196,13 @@ impl FastPathPlan {
 }
 
 // Where FastPath sends what is for `address`; `None` when the gateway must see it.
-fn via(address: Ipv4Addr, udrs: &[Udr], follows: bool) -> Option<Ipv4Addr> {
-    let covering = udrs.iter().filter(|udr| udr.prefix.contains(&address));
+fn via(vnet: &VNet, address: Ipv4Addr, udrs: &[Udr], follows: bool) -> Option<Ipv4Addr> {
+    let system = vnet.address_space.iter().filter(|own| own.contains(&address));
+    let system = system.map(|own| own.prefix_len()).max().unwrap_or(0);
+    // A route that is less specific than the network's own does not hold for its addresses.
+    let covering = udrs
+        .iter()
+        .filter(|udr| udr.prefix.contains(&address) && udr.prefix.prefix_len() >= system);
     match covering.max_by_key(|udr| udr.prefix.prefix_len()).map(|udr| udr.next_hop) {
         None | Some(UdrNextHop::VnetLocal) => Some(address),
         Some(UdrNextHop::VirtualAppliance(appliance)) if follows => Some(appliance),

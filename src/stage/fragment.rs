@@ -1,32 +1,28 @@
 //! IPv4 fragmentation on the way out (RFC 791 3.2, RFC 1812 5.2.6): a packet over the next hop's
 //! MTU without DF is cut; options that are not copied stay with the first fragment.
 //!
-//! - **Reads** `ip_len`, `l3`, `next_hop`.
+//! - **Reads** `ip_len`, `l3`.
 //! - **Writes** new frames.
-//! - **Ends** the packet it is given: its fragments go out, counted as split.
+//! - **Ends** the packet it is given: its fragments go out, counted as split; `no_frame`.
 
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::rewrite::{adjacency_of, dress, unresolved};
+use super::rewrite::dress;
 use super::{Context, meter_out};
 use crate::frame::{Batch, DropReason, Frame, HEADROOM, Row};
+use crate::tables::Adjacency;
 use crate::tables::next_hop::MAX_L2;
 use crate::wire::checksum;
+use crate::wire::eth::MacAddr;
 use crate::wire::ip4::{self, Ip4Header, MF, OFFSET};
 
 /// Where a fragment's IP header goes: behind the headroom and the longest layer-2 header.
 const L3: usize = HEADROOM + MAX_L2;
 
-/// Cuts packet `i` to its adjacency's MTU and sends the pieces.
-pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize) {
-    let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
-    let word = cx.tables.words.load(adjacency.neighbour);
-    if !word.is_reachable() {
-        unresolved(cx, batch, i, word, adjacency.neighbour);
-        return;
-    }
-    let mac = word.mac();
+/// Cuts packet `i` to its adjacency's MTU and sends the pieces to `mac`.
+#[cold]
+pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjacency, mac: MacAddr) {
     let (whole, row) = batch.take(i);
     let l3 = usize::from(row.l3);
     let packet = &whole[l3..l3 + usize::from(row.ip_len)];
@@ -41,7 +37,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize) {
         let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..row };
         dress(&mut frame, &mut out, adjacency, mac);
         if adjacency.to_onprem {
-            meter_out(cx, adjacency.attachment, u64::from(ip_len));
+            meter_out(cx, adjacency.attachment, u32::from(ip_len));
         }
         cx.out.send(adjacency.port, frame, &out);
     }

@@ -12,7 +12,9 @@ use super::{Context, lookup, nsg};
 use crate::flow::{self, Key};
 use crate::frame::{Batch, Bits, DropReason, Flags, Row};
 use crate::ids::GatewayId;
+use crate::tables::counters::INSTANCES;
 use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
+use crate::tables::next_hop::spread;
 use crate::tables::{Counters, NextHop};
 
 /// Takes the packets of `set` through their gateways; what is left is looked up again, in the
@@ -96,6 +98,6 @@ fn count(counters: &Counters, id: GatewayId, gateway: &Gateway, row: &Row) {
     let counters = counters.gateway(id);
     counters.packets.add(1);
     counters.bytes.add(u64::from(row.ip_len));
-    let instance = row.hash as usize % usize::from(gateway.instances.max(1));
-    counters.instances[instance % counters.instances.len()].add(1);
+    let instance = spread(row.hash, usize::from(gateway.instances));
+    counters.instances[instance % INSTANCES].add(1);
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod classify;
+pub mod control_traffic;
 pub mod fragment;
 pub mod gateway;
 pub mod icmp;
@@ -21,7 +22,10 @@ pub mod state;
 pub mod steer;
 pub mod validate;
 
-use crate::frame::{Batch, Bits, Frame, Outgoing, Pool, Row};
+#[cfg(test)]
+mod tests;
+
+use crate::frame::{Batch, Bits, Flags, Frame, Outgoing, Pool, Row};
 use crate::ids::{AttachmentId, PortId, WorkerId};
 use crate::tables::{Counters, Tables};
 
@@ -106,22 +110,32 @@ pub fn select(batch: &Batch, set: u64, mut test: impl FnMut(&Row) -> bool) -> u6
     found
 }
 
-/// Counts bytes of a meter, if the attachment has one.
+/// Bytes behind the Ethernet header and the tags, without padding where the packet says its size.
+#[inline(always)]
+pub(crate) fn payload(row: &Row) -> u32 {
+    if row.flags.has(Flags::IP4) {
+        u32::from(row.ip_len)
+    } else {
+        row.len.saturating_sub(u32::from(row.l3 - row.off))
+    }
+}
+
+/// Counts bytes of a meter towards Azure, if the attachment has one.
 #[inline(always)]
 pub(crate) fn meter_in(cx: &Context<'_>, attachment: AttachmentId, row: &Row) {
     if let Some(meter) = cx.tables.attachment(attachment).meter {
         let meter = cx.counters.meter(meter);
         meter.in_packets.add(1);
-        meter.in_bytes.add(u64::from(row.len.saturating_sub(u32::from(row.l3 - row.off))));
+        meter.in_bytes.add(u64::from(payload(row)));
     }
 }
 
 /// Counts bytes of a meter towards on-premises, if the attachment has one.
 #[inline(always)]
-pub(crate) fn meter_out(cx: &Context<'_>, attachment: AttachmentId, bytes: u64) {
+pub(crate) fn meter_out(cx: &Context<'_>, attachment: AttachmentId, bytes: u32) {
     if let Some(meter) = cx.tables.attachment(attachment).meter {
         let meter = cx.counters.meter(meter);
         meter.out_packets.add(1);
-        meter.out_bytes.add(bytes);
+        meter.out_bytes.add(u64::from(bytes));
     }
 }

@@ -8,10 +8,10 @@
 
 use super::icmp::{self, Report};
 use super::{Context, steer};
-use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
+use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Row};
 use crate::ids::{Direction, NatId, ShardId};
-use crate::nat::{Owner, Side, Translated};
-use crate::tables::{CrossConnect, NatEntry, Role};
+use crate::nat::{Side, Translated};
+use crate::tables::{CrossConnect, NatEntry, Role, Tables};
 
 /// Which way NAT takes a packet that came in at `cross`; none when it leaves it alone.
 #[inline(always)]
@@ -32,19 +32,16 @@ pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
 
 /// Translates the packets of `set`; what is left goes on to its link, or back as a hairpin.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+    let todo = translated(cx.tables, batch, set);
+    prefetch(cx, batch, todo);
     let mut good = set;
-    for i in Bits(set) {
-        let tables = cx.tables;
-        let Role::CrossConnect(cross) = &tables.attachment(batch.row(i).attachment).role else {
-            unreachable!("classify sorted this frame as cross-connected");
-        };
-        let Some(id) = cross.nat else { continue };
-        match one(cx, batch, i, cross, id) {
+    for (i, id, side) in todo.members() {
+        match one(cx, batch, i, id, side) {
             Ok(Next::On) => {}
             Ok(Next::Elsewhere) => good &= !(1 << i),
             Err(reason) => {
                 if matches!(reason, DropReason::NatPoolExhausted | DropReason::NatHostLimit) {
-                    let from = tables.nat(id).icmp_source;
+                    let from = cx.tables.nat(id).icmp_source;
                     icmp::report_from(cx, batch, i, Report::AdminProhibited, from);
                 }
                 batch.drop(i, reason);
@@ -53,6 +50,48 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
         }
     }
     good
+}
+
+/// The packets of a batch that NAT does not leave alone.
+#[derive(Clone, Copy)]
+struct Todo {
+    members: u64,
+    ways: [(NatId, Side); BATCH],
+}
+
+impl Todo {
+    fn members(self) -> impl Iterator<Item = (usize, NatId, Side)> {
+        Bits(self.members).map(move |i| (i, self.ways[i].0, self.ways[i].1))
+    }
+}
+
+fn translated(tables: &Tables, batch: &Batch, set: u64) -> Todo {
+    let mut todo = Todo { members: 0, ways: [(NatId(0), Side::In2Out); BATCH] };
+    for i in Bits(set) {
+        let row = batch.row(i);
+        let Role::CrossConnect(cross) = &tables.attachment(row.attachment).role else {
+            unreachable!("classify sorted this frame as cross-connected");
+        };
+        let Some(id) = cross.nat else { continue };
+        if let Some(side) = side(tables.nat(id), cross, row) {
+            todo.members |= 1 << i;
+            todo.ways[i] = (id, side);
+        }
+    }
+    todo
+}
+
+/// Asks for the sessions of all packets before the first is translated: at many sessions, waiting
+/// for memory is most of the work.
+fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
+    for (i, id, side) in todo.members() {
+        let row = batch.row(i);
+        cx.shards.shard(ShardId(row.shard)).nats[id.index()].prefetch_index(side, row);
+    }
+    for (i, id, side) in todo.members() {
+        let row = batch.row(i);
+        cx.shards.shard(ShardId(row.shard)).nats[id.index()].prefetch_session(side, row);
+    }
 }
 
 enum Next {
@@ -66,14 +105,11 @@ fn one(
     cx: &mut Context<'_>,
     batch: &mut Batch,
     i: usize,
-    cross: &CrossConnect,
     id: NatId,
+    side: Side,
 ) -> Result<Next, DropReason> {
-    let nat = cx.tables.nat(id);
     let (frame, row) = batch.both(i);
-    let Some(side) = side(nat, cross, row) else { return Ok(Next::On) };
-    let shard = shard(nat, side, frame, row)?;
-    let shard = &mut cx.shards.shard(shard).nats[id.index()];
+    let shard = &mut cx.shards.shard(ShardId(row.shard)).nats[id.index()];
     if side == Side::Out2In {
         shard.out2in(&mut frame[..], row)?;
         return Ok(Next::On);
@@ -81,26 +117,14 @@ fn one(
     if shard.in2out(&mut frame[..], row)? == Translated::Done {
         return Ok(Next::On);
     }
+    // From inside to inside: now the other end's translation, by whoever owns that.
     row.flags.set(Flags::HAIRPIN);
     row.flags.clear(Flags::FRAGMENT_KNOWN);
     let worker = steer::worker(cx, batch, i)?;
     if worker == cx.worker {
-        return one(cx, batch, i, cross, id);
+        return one(cx, batch, i, id, Side::Out2In);
     }
     cx.out.workers[worker.index()].push(batch.take(i));
     cx.counters.handed_over.add(1);
     Ok(Next::Elsewhere)
-}
-
-/// The shard that translates a packet, once *steer* has seen its fragments meet.
-fn shard(
-    nat: &NatEntry,
-    side: Side,
-    frame: &[u8; FRAME_SIZE],
-    row: &Row,
-) -> Result<ShardId, DropReason> {
-    match nat.bindings.owner(side, frame, row)? {
-        Owner::Session(shard) => Ok(shard),
-        Owner::Fragment(_) => Ok(ShardId(row.shard)),
-    }
 }

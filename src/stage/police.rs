@@ -3,109 +3,87 @@
 //! Directly after *classify* towards Azure, last before the tags towards on-premises. One atomic
 //! word a policer, reserved once for the packets of a batch, exact over all workers.
 //!
-//! - **Reads** `arrival`, `len`, `ip_len`, `proto`, ports (BGP and BFD are counted, not dropped).
+//! - **Reads** `arrival`, `len`, `ip_len`, `attachment`, and of refused packets whether they are
+//!   the link's control traffic, which is counted and not dropped.
 //! - **Writes** nothing.
 //! - **Ends** `policed`.
 
-use super::Context;
-use crate::frame::{Batch, Bits, DropReason, Flags, Row};
+use super::control_traffic::is_control;
+use super::{Context, payload, select};
+use crate::frame::{Batch, Bits, DropReason, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
 use crate::police::Size;
-use crate::tables::LinkPolicer;
+use crate::tables::{LinkPolicer, Tables};
 use crate::time::Now;
-use crate::wire::proto;
 
-/// BGP (RFC 4271), BFD control for single hop (RFC 5881) and multihop (RFC 5883).
-const BGP: u16 = 179;
-const BFD: u16 = 3784;
-const BFD_MULTIHOP: u16 = 4784;
-
-/// Whether a packet is control traffic, which is counted and not dropped.
-#[inline(always)]
-pub fn is_control(row: &Row) -> bool {
-    if !row.flags.has(Flags::IP4) {
-        return row.ether_type == crate::wire::eth::ether_type::ARP;
-    }
-    row.flags.has(Flags::L4)
-        && match row.proto {
-            proto::TCP => row.sport == BGP || row.dport == BGP,
-            proto::UDP => row.dport == BFD || row.dport == BFD_MULTIHOP,
-            _ => false,
-        }
-}
-
-/// What a packet costs a policer, in bytes.
+/// What a packet costs a policer, in bytes: of the frame that it is on the link, with the link's
+/// tags, whichever it has here.
 #[inline(always)]
 pub fn cost(policer: &LinkPolicer, row: &Row) -> u64 {
-    let l3 = row.len.saturating_sub(u32::from(row.l3 - row.off));
-    Size::plain(row.len, l3).cost(policer.accounting)
+    let l3 = payload(row);
+    Size::plain(u32::from(policer.header_size) + l3, l3).cost(policer.accounting)
 }
 
-/// Packets of one batch that share a policer.
-#[derive(Debug)]
-struct Group {
-    policer: PolicerId,
-    members: u64,
-}
-
-/// Polices `set`: `of` names each packet's policer, direction and meter.
+/// Polices `set`: `of` names each packet's policer and meter.
 pub fn run(
     cx: &mut Context<'_>,
     batch: &mut Batch,
     set: u64,
     direction: Direction,
-    mut of: impl FnMut(&Context<'_>, &Row) -> (Option<PolicerId>, Option<MeterId>),
+    of: impl Fn(&Tables, &Row) -> (Option<PolicerId>, Option<MeterId>),
 ) -> u64 {
     let mut left = set;
     let mut good = set;
     while left != 0 {
-        let first = left.trailing_zeros() as usize;
-        let (policer, meter) = of(cx, batch.row(first));
-        let mut group = Group { policer: policer.unwrap_or_default(), members: 0 };
-        for i in Bits(left) {
-            if of(cx, batch.row(i)).0 == policer {
-                group.members |= 1 << i;
-            }
-        }
-        left &= !group.members;
-        if policer.is_none() {
-            continue;
-        }
-        let denied = admit(cx, batch, &group);
+        let (policer, _) = of(cx.tables, batch.row(left.trailing_zeros() as usize));
+        let members = select(batch, left, |row| of(cx.tables, row).0 == policer);
+        left &= !members;
+        let Some(policer) = policer else { continue };
+        let denied = admit(cx.tables, batch, cx.tables.policer(policer), members);
         for i in Bits(denied) {
-            batch.drop(i, DropReason::Policed);
-            if let Some(meter) = meter {
+            if let (_, Some(meter)) = of(cx.tables, batch.row(i)) {
                 let meter = cx.counters.meter(meter);
                 match direction {
                     Direction::ToAzure => meter.in_policed.add(1),
                     Direction::ToOnprem => meter.out_policed.add(1),
                 }
             }
+            batch.drop(i, DropReason::Policed);
         }
         good &= !denied;
     }
     good
 }
 
-/// The members of a group that the bucket does not admit.
-fn admit(cx: &Context<'_>, batch: &Batch, group: &Group) -> u64 {
-    let policer = cx.tables.policer(group.policer);
+/// The packets of `members` that the bucket does not admit.
+fn admit(tables: &Tables, batch: &Batch, policer: &LinkPolicer, members: u64) -> u64 {
     let mut reservation = policer.bucket.reserve();
     loop {
         let mut denied = 0;
-        for i in Bits(group.members) {
+        for i in Bits(members) {
             let row = batch.row(i);
-            let admitted = reservation.admit(row.arrival, cost(policer, row));
-            if !admitted && (policer.police_control || !is_control(row)) {
+            if !reservation.admit(row.arrival, cost(policer, row)) {
                 denied |= 1 << i;
             }
         }
-        // Another worker was faster: decide again on what it left.
         match reservation.commit() {
-            Ok(()) => return denied,
+            Ok(()) if policer.police_control => return denied,
+            Ok(()) => return denied & !control(tables, batch, denied),
+            // Another worker was faster: decide again on what it left.
             Err(again) => reservation = again,
         }
     }
+}
+
+/// The control traffic in `set`.
+fn control(tables: &Tables, batch: &Batch, set: u64) -> u64 {
+    let mut found = 0;
+    for i in Bits(set) {
+        let row = batch.row(i);
+        let packet = &batch.bytes(i)[usize::from(row.l3 - row.off)..];
+        found |= u64::from(is_control(tables, row, packet)) << i;
+    }
+    found
 }
 
 /// Keeps idle policers' words from ageing beyond their horizon.

@@ -8,12 +8,12 @@
 use super::icmp::{self, Report};
 use super::lookup::hold;
 use super::state::WaitsFor;
-use super::{Context, Message, Punt, meter_in, meter_out};
+use super::{Context, Message, Punt, fragment, meter_in, meter_out, payload};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
 use crate::ids::{AdjacencyId, AttachmentId, Direction, NeighbourId};
 use crate::neighbour::{NeighbourState, Word};
 use crate::tables::{Adjacency, Role};
-use crate::wire::eth::MacAddr;
+use crate::wire::eth::{self, MacAddr};
 use crate::wire::vlan::VID;
 
 /// The adjacency that look-up found for a packet.
@@ -22,27 +22,24 @@ pub fn adjacency_of(row: &Row) -> AdjacencyId {
     AdjacencyId(row.next_hop.0)
 }
 
-/// Checks each packet of `set` against the way out's MTU and drops or reports those over it.
+/// Drops and reports the packets of `set` that are over the way out's MTU and must not be cut.
 pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
     let mut good = set;
     for i in Bits(set) {
         let row = batch.row(i);
         let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
-        if row.ip_len <= mtu {
+        if row.ip_len <= mtu || !row.flags.has(Flags::DF) {
             continue;
         }
-        if row.flags.has(Flags::DF) {
-            icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
-            batch.drop(i, DropReason::FragmentationNeeded);
-        } else {
-            super::fragment::run(cx, batch, i);
-        }
+        icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
+        batch.drop(i, DropReason::FragmentationNeeded);
         good &= !(1 << i);
     }
     good
 }
 
-/// Writes the adjacency's header in front of each packet of `set` and sends it.
+/// Writes the adjacency's header in front of each packet of `set` and sends it; a packet over the
+/// MTU leaves in pieces.
 pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     for i in Bits(set) {
         let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
@@ -52,10 +49,14 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
             continue;
         }
         let mac = word.mac();
+        if batch.row(i).ip_len > adjacency.mtu {
+            fragment::run(cx, batch, i, adjacency, mac);
+            continue;
+        }
         let (mut frame, mut row) = batch.take(i);
         dress(&mut frame, &mut row, adjacency, mac);
         if adjacency.to_onprem {
-            meter_out(cx, adjacency.attachment, u64::from(row.ip_len));
+            meter_out(cx, adjacency.attachment, u32::from(row.ip_len));
         }
         cx.out.send(adjacency.port, frame, &row);
     }
@@ -111,9 +112,7 @@ pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
         if !hairpin {
             match cross.direction {
                 Direction::ToAzure => meter_in(cx, arrived, &row),
-                Direction::ToOnprem => {
-                    meter_out(cx, arrived, u64::from(row.len - u32::from(row.l3 - row.off)));
-                }
+                Direction::ToOnprem => meter_out(cx, arrived, payload(&row)),
             }
         }
         let port = cx.tables.attachment(out).port;
@@ -121,7 +120,8 @@ pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     }
 }
 
-/// Writes a layer-2 header with the tags of attachment `out`; priority bits stay.
+/// Writes a layer-2 header with the tags of attachment `out`. Each tag keeps its priority bits; a
+/// tag that is pushed takes those of the one inside.
 #[inline(always)]
 fn retag(cx: &Context<'_>, frame: &mut Frame, row: &mut Row, out: AttachmentId, swap: bool) {
     let tags = cx.tables.attachment(out).tags;
@@ -129,13 +129,18 @@ fn retag(cx: &Context<'_>, frame: &mut Frame, row: &mut Row, out: AttachmentId, 
     if swap {
         (src, dst) = (dst, src);
     }
-    let pcp = if row.tags > 0 { row.outer & !VID } else { 0 };
+    let pcp = [0, row.outer, row.inner][usize::from(row.tags)];
     let l3 = usize::from(row.l3);
-    let payload = row.len - u32::from(row.l3 - row.off);
+    let size_behind = row.len - u32::from(row.l3 - row.off);
     let start = tags
         .write_l2(&mut frame[..], l3, dst, src, pcp, row.ether_type)
         .expect("the headroom holds two tags");
+    if let ([outer, _], 2) = (tags.vids(), row.tags) {
+        let tci = outer | (row.outer & !VID);
+        let at = start + eth::HEADER;
+        frame[at..at + 2].copy_from_slice(&tci.to_be_bytes());
+    }
     let size = l3 - start;
     row.off = row.l3 - u16::try_from(size).expect("22 at most");
-    row.len = payload + u32::try_from(size).expect("22 at most");
+    row.len = size_behind + u32::try_from(size).expect("22 at most");
 }

@@ -45,7 +45,10 @@ pub fn worker(cx: &mut Context<'_>, batch: &mut Batch, i: usize) -> Result<Worke
     row.hash = hash(cx.tables.hash_seed, frame, row);
     match owner(cx.tables, frame, row)? {
         Owner::Nobody => Ok(cx.worker),
-        Owner::Shard(shard) => Ok(cx.tables.owner(shard)),
+        Owner::Shard(shard) => {
+            row.shard = shard.0;
+            Ok(cx.tables.owner(shard))
+        }
         Owner::Fragments(shard) => {
             let here = cx.tables.owner(shard);
             if here == cx.worker { learn(cx, shard, batch, i) } else { Ok(here) }
@@ -84,7 +87,8 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
             });
         }
         Role::Peering(side) => side.stateful,
-        Role::Subnet(side) => side.nsg.is_some(),
+        // The packet may be for a subnet that has a group where its own has none.
+        Role::Subnet(_) => !tables.nsgs.is_empty(),
         Role::Service(_) => false,
     };
     if !stateful {
@@ -115,23 +119,30 @@ fn learn(
 ) -> Result<WorkerId, DropReason> {
     let (frame, row) = batch.both(i);
     let key = FragmentKey::of(&frame[..], row).ok_or(DropReason::Ip4TooShort)?;
+    let nat = match &cx.tables.attachment(row.attachment).role {
+        Role::CrossConnect(cross) => Some(cross.nat.ok_or(DropReason::NatNoSession)?),
+        _ => None,
+    };
     row.flags.set(Flags::FRAGMENT_KNOWN);
+    let fragments = &mut cx.shards.shard(meeting).fragments;
     if row.flags.has(Flags::LATER_FRAGMENT) {
-        let fragments = &mut cx.shards.shard(meeting).fragments;
-        let told = fragments.find(key, row.arrival).ok_or(DropReason::NatFragmentUnknown)?;
-        (row.sport, row.dport, row.shard) = (told.sport, told.dport, told.shard);
+        match fragments.find(key, row.arrival) {
+            Some(told) => (row.sport, row.dport, row.shard) = (told.sport, told.dport, told.shard),
+            None if nat.is_some() => return Err(DropReason::NatFragmentUnknown),
+            // Routed without ports: only rules that name none can allow it.
+            None => {}
+        }
     } else {
-        row.shard = match &cx.tables.attachment(row.attachment).role {
-            Role::CrossConnect(cross) => {
-                let id = cross.nat.ok_or(DropReason::NatNoSession)?;
-                cx.tables.nat(id).bindings.outside_owner(row)?.0
-            }
-            _ => flow::shard_of(row.hash).0,
-        };
+        if let Some(id) = nat {
+            row.shard = cx.tables.nat(id).bindings.outside_owner(row)?.0;
+        }
         let told = Told { sport: row.sport, dport: row.dport, shard: row.shard };
-        cx.shards.shard(meeting).fragments.record(key, told, row.arrival);
+        fragments.record(key, told, row.arrival);
     }
     row.hash = hash(cx.tables.hash_seed, frame, row);
+    if nat.is_none() {
+        row.shard = flow::shard_of(row.hash).0;
+    }
     Ok(cx.tables.owner(ShardId(row.shard)))
 }
 

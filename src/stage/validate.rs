@@ -45,7 +45,7 @@ pub fn ip4(batch: &mut Batch, set: u64) -> u64 {
 /// Fills the row from the Ethernet header and the tags.
 ///
 /// # Errors
-/// When the frame ends too early, has a third tag, or an outer tag type that the port refuses.
+/// When the frame ends too early, has a third tag, or a tag type that the port refuses.
 #[inline(always)]
 pub fn layer2(
     frame: &[u8; FRAME_SIZE],
@@ -75,9 +75,12 @@ pub fn layer2(
             row.tags = 2;
             kind = word(at + 2)?;
             at += vlan::TAG;
+            if vlan::is_tag(kind) {
+                return Err(DropReason::ThirdTag);
+            }
         }
-        if matches!(kind, ether_type::VLAN | ether_type::SERVICE_VLAN) {
-            return Err(DropReason::ThirdTag);
+        if kind == ether_type::SERVICE_VLAN {
+            return Err(DropReason::ForeignTagType);
         }
     }
     row.ether_type = kind;

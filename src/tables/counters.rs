@@ -88,9 +88,12 @@ pub struct GatewayCounters {
     pub fastpath_packets: Counter,
     /// Their bytes.
     pub fastpath_bytes: Counter,
-    /// Packets by instance, modulo 8.
-    pub instances: [Counter; 8],
+    /// Packets by instance, modulo their number here.
+    pub instances: [Counter; INSTANCES],
 }
+
+/// How many of a gateway's instances are counted apart.
+pub const INSTANCES: usize = 8;
 
 fn boxed<T: Default>(len: usize) -> Box<[T]> {
     std::iter::repeat_with(T::default).take(len).collect()

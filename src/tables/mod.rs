@@ -47,6 +47,8 @@ pub struct LinkPolicer {
     pub bucket: Arc<Policer>,
     /// Which bytes of a frame count.
     pub accounting: Accounting,
+    /// Ethernet header and tags of a frame on the link, in bytes.
+    pub header_size: u16,
     /// Whether ARP, BGP and BFD can be dropped too; else they are only counted.
     pub police_control: bool,
 }
@@ -87,7 +89,7 @@ pub struct Tables {
     pub nats: Vec<NatEntry>,
     /// By [`PolicerId`].
     pub policers: Arc<Vec<LinkPolicer>>,
-    /// State and MAC address of every neighbour, by [`NeighbourId`].
+    /// State and MAC address of every neighbour, by [`crate::ids::NeighbourId`].
     pub words: Arc<Words>,
     /// The rate limit of ICMP errors that thruway makes.
     pub icmp_limit: Arc<Policer>,

@@ -123,6 +123,6 @@ pub fn usable(words: &Words, neighbour: NeighbourId) -> bool {
 
 /// Maps a hash onto `0..count` without a division.
 #[inline(always)]
-fn spread(hash: u32, count: usize) -> usize {
+pub fn spread(hash: u32, count: usize) -> usize {
     ((u64::from(hash) * count as u64) >> 32) as usize
 }

@@ -1,0 +1,142 @@
+//! Policing, metering, SKU limits, MTU and the rate limit of ICMP errors.
+
+use super::*;
+use crate::time::Span;
+use crate::wire::build::{Packet, TcpFields};
+use crate::wire::vlan::TagStack;
+
+const PRIVATE: TagStack = TagStack::double(1001, 200);
+const MICROSOFT: TagStack = TagStack::double(1001, 300);
+
+/// 50 Mbit/s; the bucket holds 10 ms, 62,500 bytes of IP.
+const SLOW: (&str, &str) = ("bandwidth        = \"1 Gbps\"", "bandwidth        = \"50 Mbps\"");
+const NO_GROUP: (&str, &str) = (", nsg = \"web\"", "");
+
+fn udp(size: usize) -> Packet {
+    Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).udp(1, 2, &vec![7; size - 28])
+}
+
+#[test]
+fn a_link_passes_its_burst_and_then_its_rate() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    let router = lab.router("msee-pri");
+    let frame = udp(1250).eth(SENDER, router).tags(PRIVATE).build();
+    let left = lab.send("msee-pri", &vec![frame.clone(); 60]);
+    assert_eq!(left.len(), 50, "62,500 bytes of 1,250 each");
+    assert_eq!(lab.drops(), [("policed", 10)]);
+    // 1,250 bytes are 200 us of 50 Mbit/s.
+    lab.now = lab.now + Span::micros(199);
+    assert_eq!(lab.send("msee-pri", &[frame.clone()]).len(), 0);
+    lab.now = lab.now + Span::micros(1);
+    assert_eq!(lab.send("msee-pri", &[frame]).len(), 1);
+    let [packets, bytes, policed, ..] = lab.meter("contoso private primary");
+    assert_eq!((packets, bytes, policed), (51, 51 * 1250, 11), "what was policed is not metered");
+}
+
+#[test]
+fn each_link_and_direction_has_the_whole_bandwidth() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    for port in ["msee-pri", "msee-sec"] {
+        let frame = udp(1250).eth(SENDER, lab.router(port)).tags(PRIVATE).build();
+        assert_eq!(lab.send(port, &vec![frame; 60]).len(), 50);
+    }
+    let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).udp(1, 2, &[7; 1222]);
+    let frame = packet.eth(SENDER, lab.router("hub")).build();
+    assert_eq!(lab.send("hub", &vec![frame; 60]).len(), 50, "towards on-premises");
+    let secondary = lab.meter("contoso private secondary");
+    let primary = lab.meter("contoso private primary");
+    assert_eq!([primary[3] + secondary[3], primary[4] + secondary[4]], [50, 62_500]);
+    assert_eq!(primary[5] + secondary[5], 10);
+}
+
+#[test]
+fn peerings_share_a_links_bandwidth_and_each_has_its_own_meter() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    let router = lab.router("msee-pri");
+    let private = udp(1250).eth(SENDER, router).tags(PRIVATE).build();
+    let service = Packet::ip4([203, 0, 113, 64], [198, 51, 100, 1]).icmp_echo(8, 1, 1, &[7; 1222]);
+    let service = service.eth(SENDER, router).tags(MICROSOFT).build();
+    let frames: Vec<_> = (0..30).flat_map(|_| [private.clone(), service.clone()]).collect();
+    assert_eq!(lab.send("msee-pri", &frames).len(), 50);
+    assert_eq!(lab.meter("contoso private primary")[2], 5);
+    assert_eq!(lab.meter("contoso microsoft primary")[2], 5);
+}
+
+#[test]
+fn ethernets_padding_costs_nothing_where_ip_is_counted() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    let frame = udp(28).eth(SENDER, lab.router("msee-pri")).tags(PRIVATE).pad(60).build();
+    assert_eq!(lab.send("msee-pri", &[frame]).len(), 1);
+    assert_eq!(lab.meter("contoso private primary")[..2], [1, 28]);
+}
+
+#[test]
+fn control_traffic_of_the_link_is_not_dropped_at_the_provider_and_no_other_passes_for_it() {
+    let mut lab = Lab::with(&[SLOW]);
+    let peer = MacAddr([2, 0, 0, 0, 0, 0xbb]);
+    let access = |packet: Packet, vid| packet.eth(SENDER, peer).tags(TagStack::single(vid)).build();
+    let bulk = access(udp(1250), 200);
+    assert_eq!(lab.send("ce-1", &vec![bulk; 60]).len(), 50);
+    let bgp = TcpFields { src: 40_000, dst: 179, ..TcpFields::default() };
+    for (vid, net) in [(200, [172, 16, 0]), (300, [203, 0, 113])] {
+        let ip = |last: u8| [net[0], net[1], net[2], last];
+        let control = [
+            access(Packet::ip4(ip(1), ip(2)).ttl(1).tcp(bgp, &[7; 1200]), vid),
+            access(Packet::ip4(ip(1), ip(2)).ttl(255).udp(49_152, 3784, &[7; 1200]), vid),
+            crate::wire::build::arp(1, SENDER, ip(1), MacAddr::ZERO, ip(2))
+                .tags(TagStack::single(vid))
+                .build(),
+        ];
+        assert_eq!(lab.send("ce-1", &control).len(), 3, "{vid}");
+    }
+    let far = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).tcp(bgp, &[7; 1200]);
+    assert_eq!(lab.send("ce-1", &[access(far, 200)]), [], "BGP between others is no control");
+}
+
+#[test]
+fn a_gateways_packets_and_new_flows_run_out() {
+    // ErGw1AZ: 100,000 packets and 12,500 new flows a second; the buckets hold 50 ms.
+    let mut lab = Lab::with(&[
+        ("fastpath = true", "fastpath = false"),
+        NO_GROUP,
+        ("sku = \"ErGw3AZ\"", "sku = \"ErGw1AZ\""),
+    ]);
+    let limits = lab.model.vnets[0].gateway.as_ref().unwrap().sku.limits();
+    let burst = usize::try_from(limits.packets_per_second * 50 / 1000).unwrap();
+    let frame = udp(60).eth(SENDER, lab.router("msee-pri")).tags(PRIVATE).build();
+    let mut passed = 0;
+    for _ in 0..burst / 64 + 2 {
+        passed += lab.send("msee-pri", &vec![frame.clone(); 64]).len();
+    }
+    assert_eq!(passed, burst);
+    assert_eq!(lab.drops()[0].0, "gateway_packets");
+}
+
+#[test]
+fn packets_over_the_way_outs_mtu_are_cut_and_every_piece_is_policed() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).id(5).udp(1, 2, &[7; 1572]);
+    let frame = packet.eth(SENDER, lab.router("hub")).build();
+    let left = lab.send("hub", &vec![frame; 60]);
+    // 62,500 bytes are 39 packets of 1,600 bytes.
+    assert_eq!(left.len(), 78, "two pieces each");
+    assert_eq!(lab.drops(), [("policed", 21)]);
+    let sizes: Vec<usize> = left[..2].iter().map(|(_, bytes)| bytes.len() - 22).collect();
+    assert_eq!(sizes, [1500, 120], "RFC 791: 1,480 bytes are whole words of eight");
+
+    let packet = Packet::ip4([10, 10, 1, 4], [10, 20, 1, 4]).df().udp(1, 2, &[7; 1572]);
+    let frame = packet.eth(SENDER, lab.router("hub")).build();
+    let text = shown(&lab.send("hub", &[frame]))[0].clone();
+    assert!(text.contains("10.10.1.1 > 10.10.1.4: ICMP fragmentation needed mtu 1500"), "{text}");
+}
+
+#[test]
+fn icmp_errors_have_a_rate() {
+    let mut lab = Lab::new();
+    let packet = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).ttl(1).udp(1, 2, b"");
+    let frame = packet.eth(SENDER, lab.router("msee-pri")).tags(PRIVATE).build();
+    assert_eq!(lab.send("msee-pri", &vec![frame.clone(); 64]).len(), 50, "the burst");
+    lab.now = lab.now + Span::millis(10);
+    assert_eq!(lab.send("msee-pri", &vec![frame; 64]).len(), 1, "100 a second");
+    assert_eq!(lab.drops(), [("ttl_expired", 128)]);
+}
