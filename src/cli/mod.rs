@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod client;
+pub mod demo;
 pub mod run;
 pub mod show;
 
@@ -13,6 +14,7 @@ use miette::Result;
 use tracing_subscriber::EnvFilter;
 
 use crate::config;
+use crate::lab;
 use crate::model::{Model, Role};
 
 /// An open ExpressRoute on one Linux host.
@@ -27,6 +29,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Build a lab in network namespaces and prove what the circuit does
+    Demo(demo::Args),
     /// Run a circuit from a configuration file
     Run(run::Args),
     /// Check a configuration file and say what it means
@@ -65,8 +69,14 @@ pub(crate) fn log_to_stderr() {
 
 /// Runs the command and reports its errors as sentences.
 pub fn main() -> ExitCode {
+    // First of all: a lab's process that comes up after its lab has gone ends here.
+    if let Err(error) = lab::die_with_parent() {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::parse();
     let done = match cli.command {
+        Command::Demo(args) => demo::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Show(args) => show::main(&args),

@@ -1,0 +1,77 @@
+//! Where do the demo's files live? In a folder of its own that goes with it; one that a killed
+//! demo left is cleared away by the next.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic, Result, WrapErr};
+
+const PREFIX: &str = "thruway-demo-";
+
+/// A folder for sockets and the configuration; dropping it removes it.
+#[derive(Debug)]
+pub(super) struct Scratch(PathBuf);
+
+impl Scratch {
+    /// A new folder that nobody else may enter.
+    pub(super) fn new() -> Result<Self> {
+        // Not the system's word for temporary files: a socket's path has 107 bytes at most.
+        let parent = Path::new("/tmp");
+        clear_leftovers(parent);
+        let path = parent.join(format!("{PREFIX}{}", std::process::id()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// A file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes the folders of demos that are no more; what belongs to others stays.
+fn clear_leftovers(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let Some(pid) = pid.and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        let own = pid == std::process::id();
+        let running = Path::new("/proc").join(pid.to_string()).exists();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && (own || !running) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_of_dead_demos_go_and_others_stay() {
+        let parent = tempfile::tempdir().unwrap();
+        // Beyond the largest process id that Linux gives.
+        let names = ["thruway-demo-4999999", "thruway-demo-1", "thruway-demo-x", "other"];
+        names.iter().for_each(|name| fs::create_dir(parent.path().join(name)).unwrap());
+        clear_leftovers(parent.path());
+        let left = names.map(|name| parent.path().join(name).exists());
+        assert_eq!(left, [false, true, true, true]);
+    }
+}

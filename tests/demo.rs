@@ -1,0 +1,113 @@
+//! `thruway demo` as a user runs it: everything holds, and nothing is left behind, whether it ends
+//! or is killed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use thruway::lab::{Lab, wait};
+
+/// How long things may take to vanish.
+const SOON: Duration = Duration::from_secs(5);
+
+fn demo(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_thruway"));
+    command.arg("demo").args(args).stdin(Stdio::null());
+    command
+}
+
+/// Whether there can be a lab here; prints why not.
+fn possible() -> bool {
+    let lab = Lab::new().map(drop).map_err(|error| error.to_string());
+    let tun = fs::File::options().read(true).write(true).open("/dev/net/tun");
+    let tun = tun.map(drop).map_err(|error| format!("/dev/net/tun: {error}"));
+    let possible = lab.and(tun);
+    if let Err(reason) = &possible {
+        println!("skipped: {reason}");
+    }
+    possible.is_ok()
+}
+
+/// The folder that a demo with this process id uses.
+fn folder(pid: u32) -> PathBuf {
+    Path::new("/tmp").join(format!("thruway-demo-{pid}"))
+}
+
+/// Processes that were started by a demo with this folder: their command line names it.
+fn processes(folder: &Path) -> BTreeSet<u32> {
+    let name = folder.display().to_string();
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&words).contains(&name)
+    })
+    .collect()
+}
+
+fn vanish(folder: &Path) {
+    let gone = wait::until(SOON, Duration::from_millis(20), || processes(folder).is_empty());
+    assert!(gone, "still running: {:?}", processes(folder));
+}
+
+/// Ends the demo when a test fails before it did.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_proof_holds_and_nothing_is_left() {
+    if !possible() {
+        return;
+    }
+    let child = demo(&["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let folder = folder(child.id());
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}; it printed {text:?} and {errors}"));
+    let proofs = report["proofs"].as_array().unwrap();
+    for proof in proofs {
+        println!("{} {} ({})", proof["ok"], proof["name"], proof["figure"]);
+        assert_eq!(proof["ok"], true, "{proof:#}");
+        assert!(proof["seconds"].as_f64().is_some() && proof["figures"].is_object());
+    }
+    let names: BTreeSet<&str> = proofs.iter().filter_map(|proof| proof["name"].as_str()).collect();
+    assert_eq!(names.len(), proofs.len(), "names are unique");
+    for name in ["private_peering", "fastpath", "microsoft_nat", "link_cut", "accounting"] {
+        assert!(names.contains(name), "{name} is not proved");
+    }
+    assert_eq!(report["ok"], true);
+    assert!(output.status.success(), "{}", output.status);
+    vanish(&folder);
+    assert!(!folder.exists(), "{} is still there", folder.display());
+}
+
+#[test]
+fn a_killed_demo_takes_its_lab_with_it() {
+    if !possible() {
+        return;
+    }
+    let mut guard = Guard(demo(&[]).stdout(Stdio::piped()).spawn().unwrap());
+    let folder = folder(guard.0.id());
+    let lines = BufReader::new(guard.0.stdout.take().unwrap()).lines();
+    // The first proof is out: it is half-way.
+    let reached = lines.map_while(Result::ok).any(|line| line.trim_start().starts_with("ok "));
+    assert!(reached, "it ended before the first proof");
+    assert_eq!(processes(&folder).len(), 2, "the provider's process and Microsoft's");
+    guard.0.kill().unwrap();
+    guard.0.wait().unwrap();
+    vanish(&folder);
+    // What a killed process cannot remove, the next demo does.
+    let _ = fs::remove_dir_all(&folder);
+}
