@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod classify;
+pub mod foresee;
 pub mod fragment;
 pub mod gateway;
 pub mod icmp;

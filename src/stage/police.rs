@@ -60,7 +60,7 @@ pub fn run(
     let mut good = set;
     while left != 0 {
         let first = left.trailing_zeros() as usize;
-        let (policer, meter) = of(cx, batch.row(first));
+        let (policer, _) = of(cx, batch.row(first));
         let mut group = Group { policer: policer.unwrap_or_default(), members: 0 };
         for i in Bits(left) {
             if of(cx, batch.row(i)).0 == policer {
@@ -74,7 +74,8 @@ pub fn run(
         let denied = admit(cx, batch, &group);
         for i in Bits(denied) {
             batch.drop(i, DropReason::Policed);
-            if let Some(meter) = meter {
+            // Its own meter: peerings of a link share the policer and have one each.
+            if let Some(meter) = of(cx, batch.row(i)).1 {
                 let meter = cx.counters.meter(meter);
                 match direction {
                     Direction::ToAzure => meter.in_policed.add(1),
