@@ -42,3 +42,4 @@ pub mod cli;
 pub mod control;
 pub mod io;
 pub mod lab;
+pub mod replay;

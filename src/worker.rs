@@ -113,7 +113,8 @@ pub struct Worker {
     batch: Batch,
     keep_house_at: Now,
     /// Whether what leaves by a port keeps the order of the packets that caused it, whichever
-    /// stage sent it; a replay asks for that.
+    /// stage sent it, and held frames go only by [`Worker::release_since`]; a replay asks for
+    /// that.
     pub in_order: bool,
 }
 
@@ -147,7 +148,9 @@ impl Worker {
                 self.run(pipeline::received);
             }
         }
-        self.release(now);
+        if !self.in_order {
+            self.release(now);
+        }
         if now >= self.keep_house_at {
             self.keep_house_at = now + HOUSEKEEPING;
             self.keep_house(now);
@@ -274,25 +277,15 @@ impl Worker {
         let mut at = 0;
         let mut late = Batch::new();
         while at < self.out.held.len() && !self.batch.is_full() && !late.is_full() {
-            let tables = self.parts.tables.load();
-            let Held { waits_for, since, .. } = self.out.held[at];
-            let ready = match waits_for {
-                WaitsFor::Neighbour(id) => {
-                    tables.words.load(id).state() != NeighbourState::Incomplete
+            match fate(self.parts.tables.load(), &self.out.held[at], now) {
+                Fate::Waits => at += 1,
+                Fate::Goes => self.let_go(at, now),
+                Fate::Late => {
+                    std::mem::swap(&mut self.batch, &mut late);
+                    self.let_go(at, now);
+                    std::mem::swap(&mut self.batch, &mut late);
                 }
-                WaitsFor::Address(attachment, address) => {
-                    tables.gleaned.contains_key(&(attachment, address))
-                }
-            };
-            let expired = now.since(since) >= HELD_SPAN;
-            if !ready && !expired {
-                at += 1;
-                continue;
             }
-            let Held { frame, row, .. } = self.out.held.remove(at);
-            self.parts.counters.held.sub(1);
-            let batch = if ready { &mut self.batch } else { &mut late };
-            batch.push(frame, row).expect("there is room");
         }
         if !self.batch.is_empty() {
             self.run(pipeline::released);
@@ -301,6 +294,39 @@ impl Worker {
             std::mem::swap(&mut self.batch, &mut late);
             self.run(give_up);
         }
+    }
+
+    /// Moves a held frame into the batch. It goes on now: what it spends, it spends now.
+    fn let_go(&mut self, at: usize, now: Now) {
+        let Held { waits_for, frame, row, .. } = self.out.held.remove(at);
+        self.parts.tables.load().waiting.leave(waits_for);
+        self.parts.counters.held.sub(1);
+        self.batch.push(frame, Row { arrival: now, ..row }).expect("there is room");
+    }
+
+    /// Since when the oldest of the held frames waits that need not wait longer than `now`.
+    pub fn ready_since(&mut self, now: Now) -> Option<Now> {
+        let tables = self.parts.tables.load();
+        let goes = |held: &&Held| fate(tables, held, now) != Fate::Waits;
+        self.out.held.iter().filter(goes).map(|held| held.since).min()
+    }
+
+    /// Lets the frame go, or gives it up, that [`Worker::ready_since`] spoke of.
+    pub fn release_since(&mut self, since: Now, now: Now) {
+        let tables = self.parts.tables.load();
+        let mut held = self.out.held.iter().enumerate().filter(|(_, held)| held.since == since);
+        let ready = held.find_map(|(at, held)| match fate(tables, held, now) {
+            Fate::Waits => None,
+            other => Some((at, other)),
+        });
+        let Some((at, fate)) = ready else { return };
+        self.let_go(at, now);
+        self.run(if fate == Fate::Goes { pipeline::released } else { give_up });
+    }
+
+    /// When the oldest of the held frames has waited too long.
+    pub fn gives_up_at(&self) -> Option<Now> {
+        self.out.held.iter().map(|held| held.since + HELD_SPAN).min()
     }
 
     fn keep_house(&mut self, now: Now) {
@@ -324,6 +350,28 @@ impl Worker {
             out,
         };
         police::touch(&cx, now);
+    }
+}
+
+/// What is to be done with a held frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Waits,
+    Goes,
+    Late,
+}
+
+fn fate(tables: &Tables, held: &Held, now: Now) -> Fate {
+    let ready = match held.waits_for {
+        WaitsFor::Neighbour(id) => tables.words.load(id).state() != NeighbourState::Incomplete,
+        WaitsFor::Address(attachment, address) => {
+            tables.gleaned.contains_key(&(attachment, address))
+        }
+    };
+    match ready {
+        true => Fate::Goes,
+        false if now.since(held.since) >= HELD_SPAN => Fate::Late,
+        false => Fate::Waits,
     }
 }
 

@@ -39,6 +39,10 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("config", &[LEVEL_0, &["model"]]),
     ("compile", &[LEVEL_0, LEVEL_1, &["model", "tables"]]),
     ("control", &[LEVEL_0, LEVEL_1, PIPELINE, &["model", "io", "worker", "config", "compile"]]),
+    (
+        "replay",
+        &[LEVEL_0, LEVEL_1, PIPELINE, &["model", "io", "worker", "config", "compile", "control"]],
+    ),
     ("lab", &[LEVEL_0, &["frame", "io"]]),
     (
         "cli",
@@ -46,7 +50,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
             LEVEL_0,
             LEVEL_1,
             PIPELINE,
-            &["model", "io", "worker", "config", "compile", "control", "lab"],
+            &["model", "io", "worker", "config", "compile", "control", "lab", "replay"],
         ],
     ),
     ("main", &[&["cli"]]),

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod replay;
 pub mod run;
 pub mod show;
 
@@ -35,6 +36,8 @@ pub enum Command {
     Run(run::Args),
     /// Check a configuration file and say what it means
     Check(check::Args),
+    /// Send captures through the pipeline, with time from the capture: same input, same output
+    Replay(replay::Args),
     /// Show the state of a running thruway
     Show(show::Args),
 }
@@ -79,6 +82,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::main(&args),
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Replay(args) => replay::main(&args),
         Command::Show(args) => show::main(&args),
     };
     match done {

@@ -20,7 +20,7 @@ use crate::neighbour::Words;
 use crate::police::{Policer, Rate};
 use crate::tables::{
     Adjacency, Attachment, Classifier, Gateway, LinkPolicer, NextHop, PathGroup, PortEntry, Tables,
-    deal_shards,
+    Waiting, deal_shards,
 };
 use crate::wire::eth::MacAddr;
 
@@ -236,6 +236,7 @@ impl<'a> Builder<'a> {
             nsgs: Arc::new(self.nsgs),
             nats: self.known.nat_tables,
             policers: Arc::new(self.policers),
+            waiting: Arc::new(Waiting::new(self.neighbours.len() + GLEANED_MOST)),
             words: Arc::new(Words::new(self.neighbours.len() + GLEANED_MOST)),
             icmp_limit: Arc::new(Policer::new(
                 Rate::per_second(u64::from(icmp.rate.max(1))).expect("a 32-bit rate is in range"),

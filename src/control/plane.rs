@@ -105,7 +105,7 @@ impl Plane {
         self.arp.handle_timeout(now);
         self.publish_found();
         while let Some(request) = self.arp.poll_output() {
-            self.originate(request.interface, &request.packet, request.destination);
+            self.originate(now, request.interface, &request.packet, request.destination);
         }
         self.arp.poll_timeout()
     }
@@ -144,7 +144,7 @@ impl Plane {
         frame[off + 6..off + 12].copy_from_slice(&reply.sender_mac.0);
         frame[l3..l3 + arp::PACKET].copy_from_slice(reply.as_bytes());
         let len = u16::try_from(l3 - off + arp::PACKET).expect("a short frame");
-        let out = Outgoing { frame, off: row.off, len, order: 0 };
+        let out = Outgoing { frame, off: row.off, len, order: 0, at: now };
         self.send_down(worker, Down::Send(row.port, out));
     }
 
@@ -207,7 +207,7 @@ impl Plane {
     }
 
     /// Sends an ARP packet of our own.
-    fn originate(&mut self, at: AttachmentId, packet: &ArpPacket, to: MacAddr) {
+    fn originate(&mut self, now: Now, at: AttachmentId, packet: &ArpPacket, to: MacAddr) {
         let tables = self.published.latest();
         let attachment = tables.attachment(at);
         let (Some((mac, _)), Some(mut frame)) = (attachment.own(), self.pool.take()) else {
@@ -225,6 +225,7 @@ impl Plane {
             off: u16::try_from(start).expect("inside the headroom"),
             len: u16::try_from(end - start).expect("a short frame"),
             order: 0,
+            at: now,
         };
         self.send_down(0, Down::Send(attachment.port, out));
     }

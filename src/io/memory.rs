@@ -234,7 +234,7 @@ mod tests {
         let mut frame = pool.take().unwrap();
         frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
         let off = u16::try_from(HEADROOM).unwrap();
-        Outgoing { frame, off, len: u16::try_from(bytes.len()).unwrap(), order: 0 }
+        Outgoing { frame, off, len: u16::try_from(bytes.len()).unwrap(), order: 0, at: Now(0) }
     }
 
     #[test]

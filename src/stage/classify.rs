@@ -73,7 +73,7 @@ fn routed(attachment: &Attachment, row: &Row, mac: MacAddr) -> Result<Kind, Drop
 
 /// Looks a frame's tags up. A priority tag (VID 0) is no VLAN: the frame counts as untagged.
 #[inline(always)]
-fn find(classifier: &Classifier, row: &Row) -> Result<AttachmentId, DropReason> {
+pub(crate) fn find(classifier: &Classifier, row: &Row) -> Result<AttachmentId, DropReason> {
     match row.tags {
         2 => classifier.double(row.outer, row.inner).ok_or(DropReason::UnknownTag),
         1 if row.outer & VID != 0 => classifier.single(row.outer).ok_or(DropReason::UnknownTag),

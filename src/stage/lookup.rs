@@ -6,7 +6,7 @@
 //! - **Ends** `no_route`, `blackhole`, `no_transit`, `no_link`, `ttl_expired`.
 
 use super::icmp::{self, Report};
-use super::state::{HELD_EACH, HELD_MOST, Held, WaitsFor};
+use super::state::{Held, WaitsFor};
 use super::{Context, Message, Punt};
 use crate::frame::{Batch, Bits, DropReason, Flags};
 use crate::ids::{AdjacencyId, AttachmentId, NextHopId};
@@ -92,15 +92,16 @@ fn gleaned(
 
 /// Lets packet `i` wait for a neighbour and asks control to find it.
 pub fn hold(cx: &mut Context<'_>, batch: &mut Batch, i: usize, waits_for: WaitsFor) {
-    let waiting = cx.out.held.iter().filter(|held| held.waits_for == waits_for).count();
     let message = match waits_for {
         WaitsFor::Neighbour(id) => Message::Resolve(id),
         WaitsFor::Address(attachment, address) => Message::Glean(attachment, address),
     };
-    if waiting == 0 {
+    let entered = cx.tables.waiting.enter(waits_for);
+    // The wish is made again with each frame that waits, since control may have lost the first.
+    if !matches!(entered, Err(full) if full.others_wait) {
         cx.out.punts.push(Punt::Message(message));
     }
-    if waiting >= HELD_EACH || cx.out.held.len() >= HELD_MOST {
+    if entered.is_err() {
         batch.drop(i, DropReason::NeighbourUnresolved);
         return;
     }

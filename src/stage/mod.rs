@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod classify;
 pub mod control_traffic;
+pub mod foresee;
 pub mod fragment;
 pub mod gateway;
 pub mod icmp;

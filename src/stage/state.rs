@@ -5,15 +5,13 @@ use std::sync::Arc;
 use super::steer::Told;
 use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
-use crate::ids::{AttachmentId, NeighbourId, SHARDS, ShardId};
+use crate::ids::{SHARDS, ShardId};
 use crate::nat::{FragmentTable, Nat44Shard};
 use crate::tables::{Gateway, NatEntry};
 use crate::time::{Now, Span};
 
-/// Most frames that wait for one neighbour.
-pub const HELD_EACH: usize = 3;
-/// Most frames that wait at one worker.
-pub const HELD_MOST: usize = 1024;
+pub use crate::tables::waiting::{HELD_MOST, WaitsFor};
+
 /// A frame that waited this long goes: ARP had its three tries.
 pub const HELD_SPAN: Span = Span::secs(5);
 
@@ -104,15 +102,6 @@ fn known_flows(gateway: &Gateway, sizes: Sizes) -> FlowTable {
         }
         None => FlowTable::new(1, Span::secs(1)),
     }
-}
-
-/// What a held frame waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WaitsFor {
-    /// A known neighbour's MAC address.
-    Neighbour(NeighbourId),
-    /// An address on a connected prefix that nobody has asked for yet.
-    Address(AttachmentId, u32),
 }
 
 /// A frame that waits for ARP.

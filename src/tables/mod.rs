@@ -9,6 +9,7 @@ pub mod classifier;
 pub mod counters;
 pub mod gateway;
 pub mod next_hop;
+pub mod waiting;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use classifier::{Classifier, NO_TAGS};
 pub use counters::{CounterNames, Counters};
 pub use gateway::Gateway;
 pub use next_hop::{Adjacency, NextHop, PathGroup};
+pub use waiting::{Waiting, WaitsFor};
 
 use crate::fib::Fib;
 use crate::flow::rules::RuleSet;
@@ -91,6 +93,8 @@ pub struct Tables {
     pub policers: Arc<Vec<LinkPolicer>>,
     /// State and MAC address of every neighbour, by [`crate::ids::NeighbourId`].
     pub words: Arc<Words>,
+    /// How many frames wait for each neighbour.
+    pub waiting: Arc<Waiting>,
     /// The rate limit of ICMP errors that thruway makes.
     pub icmp_limit: Arc<Policer>,
     /// Seed of the flows' hash: secret when live, fixed in a replay.

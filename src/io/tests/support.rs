@@ -184,7 +184,13 @@ impl Worker {
                 let mut frame = self.pool.take().unwrap();
                 frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
                 let off = u16::try_from(HEADROOM).unwrap();
-                Outgoing { frame, off, len: u16::try_from(bytes.len()).unwrap(), order: 0 }
+                Outgoing {
+                    frame,
+                    off,
+                    len: u16::try_from(bytes.len()).unwrap(),
+                    order: 0,
+                    at: Now(0),
+                }
             })
             .collect();
         let counts = self.queue.transmit(&mut out, &mut self.pool);
