@@ -98,7 +98,7 @@ const CLAIMS: &[Claim] = &[
     },
     Claim {
         name: "link_cut",
-        says: "the primary link is cut under NATed TCP: the transfers complete, no route is edited",
+        says: "the primary link is cut under NATed TCP: all transfers complete, no route is edited",
         test: microsoft::link_cut,
     },
     Claim { name: "checksums", says: "no host saw a broken checksum", test: accounting::checksums },

@@ -74,17 +74,21 @@ pub(super) fn untranslated(site: &Site) -> Result<Outcome> {
         }))
 }
 
-/// What the primary link is cut under: one transfer each way, each below the bandwidth.
-const PACE_BPS: u64 = 16_000_000;
-/// Payload of each transfer: 3 seconds at the pace.
-const BYTES: u64 = PACE_BPS / 8 * 3;
+/// Connections each way under which the primary link is cut: those towards Azure are on it by the
+/// customer's metric, those towards on-premises on either link.
+const CONNECTIONS: u16 = 4;
+/// Payload rate of each: together below the bandwidth.
+const PACE_BPS: u64 = 4_000_000;
+/// Payload each way: 3 seconds at the pace.
+const BYTES: u64 = CONNECTIONS as u64 * PACE_BPS / 8 * 3;
 
 /// The primary link is cut under NATed transfers: they complete over the secondary.
 pub(super) fn link_cut(site: &Site) -> Result<Outcome> {
     let (h1, service) = (site.netns(plan::H1)?, site.netns(plan::SERVICE)?);
     let options = |way| TcpOptions {
         way,
-        amount: Amount::Bytes(BYTES),
+        amount: Amount::Bytes(BYTES / u64::from(CONNECTIONS)),
+        parallel: CONNECTIONS,
         pace_bps: Some(PACE_BPS),
         ..TcpOptions::new(SocketAddrV4::new(plan::SERVICE.address, 0))
     };
@@ -94,7 +98,7 @@ pub(super) fn link_cut(site: &Site) -> Result<Outcome> {
     let third = || up.bytes() > BYTES / 3 && down.bytes() > BYTES / 3;
     wait::until(Duration::from_secs(10), Duration::from_millis(5), third);
     let at_cut = up.bytes().min(down.bytes());
-    let edge_end = site.primary(Side::Microsoft)?;
+    let edge_end = site.link_ends(Side::Microsoft)?[0].clone();
     edge_end.down().into_diagnostic()?;
     let transfers = [up.join(), down.join()].map(IntoDiagnostic::into_diagnostic);
     let after = Wire::read(site)?;

@@ -134,7 +134,7 @@ pub(super) const LINKS: [(&str, &str); 2] = [("pe-pri", "msee-pri"), ("pe-sec", 
 pub(super) const LINK_MTU: u32 = 1504;
 
 /// The lab, drawn.
-pub(super) const PICTURE: &str = "\
+pub(super) const PICTURE: &str = r"
   on-premises                    provider edge              edges             Azure
                                 +------------+   primary   +------+        +- web     10.10.1.4      hub, FastPath
   h1 10.0.1.10 -+      private  | push tags  |=============|edge 1|-+-gw---+- data    10.10.2.4      hub
@@ -235,32 +235,16 @@ prefix = "198.51.100.0/24"
 router = "198.51.100.1"
 port   = "tw-service"
 
-# The customer prepends on the secondary link, so that both directions use the primary one.
+# Both links are equal towards on-premises: a flow keeps to one as long as that lives.
 [[route]]
 circuit = "contoso"
 peering = "private"
 prefix  = "10.0.0.0/16"
-link    = "primary"
-
-[[route]]
-circuit     = "contoso"
-peering     = "private"
-prefix      = "10.0.0.0/16"
-link        = "secondary"
-as_path_len = 3
 
 [[route]]
 circuit = "contoso"
 peering = "microsoft"
 prefix  = "203.0.113.64/26"
-link    = "primary"
-
-[[route]]
-circuit     = "contoso"
-peering     = "microsoft"
-prefix      = "203.0.113.64/26"
-link        = "secondary"
-as_path_len = 3
 "#;
 
 #[cfg(test)]

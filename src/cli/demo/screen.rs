@@ -39,7 +39,7 @@ impl Screen {
     /// Says what is to come.
     pub(super) fn open(&self) {
         self.line(&format!(
-            "thruway {}: an ExpressRoute circuit of 50 Mbps in network namespaces\n\n{}",
+            "thruway {}: an ExpressRoute circuit of 50 Mbps in network namespaces\n{}",
             env!("CARGO_PKG_VERSION"),
             plan::PICTURE
         ));

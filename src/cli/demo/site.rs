@@ -93,13 +93,13 @@ impl Site {
         Ok(self.netns(host)?.interface(host.interface))
     }
 
-    /// One end of the primary link.
-    pub(super) fn primary(&self, side: Side) -> Result<Interface> {
-        let (provider, edge) = plan::LINKS[0];
-        Ok(match side {
-            Side::Provider => self.space(side.name())?.interface(provider),
-            Side::Microsoft => self.space(side.name())?.interface(edge),
-        })
+    /// One side's ends of both links, the primary one first.
+    pub(super) fn link_ends(&self, side: Side) -> Result<[Interface; 2]> {
+        let netns = self.space(side.name())?;
+        Ok(plan::LINKS.map(|(provider, edge)| match side {
+            Side::Provider => netns.interface(provider),
+            Side::Microsoft => netns.interface(edge),
+        }))
     }
 
     /// Where a process' API listens.
