@@ -20,7 +20,9 @@ pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
         return Some(Side::Out2In);
     }
     let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
-    if !row.flags.has(Flags::IP4) || own(row.src) || own(row.dst) {
+    // From the edge to the pool: its ICMP errors about translated packets.
+    let from_own = cross.direction == Direction::ToAzure && own(row.src);
+    if !row.flags.has(Flags::IP4) || from_own || own(row.dst) {
         return None;
     }
     match (cross.direction, nat.bindings.side(row)?) {
