@@ -26,6 +26,8 @@ fn everything(net: &mut Net) {
         assert!(lost <= net.lost() - before, "{lost} datagrams vanished: {sum}");
         assert_eq!(sum["out_of_order"].as_u64().unwrap_or(0), 0, "{sum}");
     }
+    // No traffic of this machine exceeds 10 Gbit/s for the 10 ms of the burst.
+    assert_eq!(net.dropped("policed"), 0);
 }
 
 fn everything_crosses(medium: Medium, workers: u8, processes: Processes) {
