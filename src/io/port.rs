@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::error::{Context, PortError};
 use super::mail::Mail;
 use super::memory::Plug;
-use super::netns;
 use super::packet::{self, Channel, PacketQueue, PacketSpec};
 use super::sys::interface::{Interfaces, NAME_MAX};
 use super::sys::{self, tun};
@@ -74,7 +73,8 @@ pub enum LinkState {
     NoCarrier,
     /// The interface is set down.
     Down,
-    /// The interface does not exist any more; [`Port::reopen`] may bring the port back.
+    /// The interface does not exist any more, or not where it was; [`Port::reopen`] may bring the
+    /// port back, and follows a TAP that was moved or renamed.
     Gone,
 }
 
@@ -94,7 +94,6 @@ pub struct Port {
 enum Medium {
     Tap {
         open: tap::OpenTap,
-        index: u32,
         mail: Vec<Mail<Arc<OwnedFd>>>,
     },
     Packet {
@@ -152,18 +151,19 @@ impl Port {
 
     /// The interface's MTU in bytes; `None` for a memory port or when it is gone.
     pub fn mtu(&self) -> Option<u32> {
-        self.interfaces().and_then(|i| i.mtu(self.name()).ok())
+        self.interface().and_then(|(name, i)| i.mtu(name).ok())
     }
 
     /// The MAC address of the kernel's side; `None` for a memory port or when it is gone.
     pub fn mac(&self) -> Option<MacAddr> {
-        self.interfaces().and_then(|i| i.mac(self.name()).ok())
+        self.interface().and_then(|(name, i)| i.mac(name).ok())
     }
 
-    fn interfaces(&self) -> Option<&Interfaces> {
+    /// What the interface is called, and where it can be asked.
+    fn interface(&self) -> Option<(&str, &Interfaces)> {
         match &self.medium {
-            Medium::Tap { open, .. } => Some(&open.interfaces),
-            Medium::Packet { interfaces, .. } => Some(interfaces),
+            Medium::Tap { open, .. } => Some((&open.name, &open.interfaces)),
+            Medium::Packet { interfaces, .. } => Some((self.name(), interfaces)),
             Medium::Memory(_) => None,
         }
     }
@@ -173,13 +173,9 @@ impl Port {
     pub fn link_state(&self) -> LinkState {
         match &self.medium {
             Medium::Memory(plug) => plug.link_state(),
-            Medium::Tap { open, index, .. } => {
-                // A new device may have taken the name: then ours is gone all the same.
-                match tap::is_attached(&open.fds[0], self.name()) {
-                    Ok(true) => interface_state(&open.interfaces, self.name(), *index),
-                    _ => LinkState::Gone,
-                }
-            }
+            // A new device may have taken the name: then ours is gone all the same.
+            Medium::Tap { open, .. } if !open.is_in_place() => LinkState::Gone,
+            Medium::Tap { open, .. } => interface_state(&open.interfaces, &open.name, open.index),
             Medium::Packet { interfaces, index, .. } => {
                 interface_state(interfaces, self.name(), *index)
             }
@@ -228,10 +224,17 @@ impl Port {
         }
         let queues = self.spec.queues;
         match (&self.spec.kind, &mut self.medium) {
-            (PortKind::Tap(spec), Medium::Tap { open, index, mail }) => {
-                let (new, new_index) = new_tap(spec, queues)?;
-                mail.iter().zip(&new.fds).for_each(|(mail, fd)| mail.send(Arc::clone(fd)));
-                (*open, *index) = (new, new_index);
+            (PortKind::Tap(spec), Medium::Tap { open, mail }) => {
+                let context = Context {
+                    name: &spec.name,
+                    place: "its network namespace",
+                    capability: "CAP_NET_ADMIN",
+                };
+                if open.follow().map_err(context.to("find where it was moved to"))? {
+                    return Ok(());
+                }
+                *open = new_tap(spec, queues)?;
+                mail.iter().zip(&open.fds).for_each(|(mail, fd)| mail.send(Arc::clone(fd)));
             }
             (PortKind::Packet(spec), Medium::Packet { interfaces, index, sockets, mail }) => {
                 let (new, new_index) = new_packet(spec, queues)?;
@@ -283,13 +286,9 @@ fn check_name(name: &str) -> Result<(), PortError> {
     Ok(())
 }
 
-fn new_tap(spec: &TapSpec, queues: usize) -> Result<(tap::OpenTap, u32), PortError> {
+fn new_tap(spec: &TapSpec, queues: usize) -> Result<tap::OpenTap, PortError> {
     check_name(&spec.name)?;
-    let open = tap::open(spec, queues)?;
-    let place = netns::place(spec.netns.as_ref());
-    let context = Context { name: &spec.name, place: &place, capability: "CAP_NET_ADMIN" };
-    let index = open.interfaces.index(&spec.name).map_err(context.to("find it"))?;
-    Ok((open, index))
+    tap::open(spec, queues)
 }
 
 fn open_tap(
@@ -297,7 +296,7 @@ fn open_tap(
     queues: usize,
     lit: &Arc<AtomicBool>,
 ) -> Result<(Medium, Vec<Queue>), PortError> {
-    let (open, index) = new_tap(spec, queues)?;
+    let open = new_tap(spec, queues)?;
     let mail: Vec<_> = (0..queues).map(|_| Mail::new()).collect();
     let one = matches!(open.steering, Steering::OneReceiver { .. });
     let queue = |(i, (fd, mail)): (usize, (&Arc<OwnedFd>, &Mail<_>))| {
@@ -305,7 +304,7 @@ fn open_tap(
         Queue::Tap(TapQueue::new(Arc::clone(fd), receives, Arc::clone(lit), mail.clone()))
     };
     let queues = open.fds.iter().zip(&mail).enumerate().map(queue).collect();
-    Ok((Medium::Tap { open, index, mail }, queues))
+    Ok((Medium::Tap { open, mail }, queues))
 }
 
 fn new_packet(spec: &PacketSpec, queues: usize) -> Result<(packet::OpenPacket, u32), PortError> {

@@ -74,7 +74,11 @@ pub enum Steering {
 /// What control keeps of an open TAP.
 #[derive(Debug)]
 pub(super) struct OpenTap {
+    /// What it is called; whoever moves or renames it keeps it attached.
+    pub(super) name: String,
+    /// A socket in the namespace that it stands in.
     pub(super) interfaces: Interfaces,
+    pub(super) index: u32,
     pub(super) fds: Vec<Arc<OwnedFd>>,
     pub(super) steering: Steering,
 }
@@ -112,7 +116,31 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     if spec.up {
         interfaces.set_up(name, true).map_err(context.to("set it up"))?;
     }
-    Ok(OpenTap { interfaces, fds, steering })
+    let index = interfaces.index(name).map_err(context.to("find it"))?;
+    Ok(OpenTap { name: name.to_owned(), interfaces, index, fds, steering })
+}
+
+impl OpenTap {
+    /// Whether the device is there, under the name and in the namespace that are known here.
+    pub(super) fn is_in_place(&self) -> bool {
+        tun::name(&self.fds[0]).is_ok_and(|now| now == self.name)
+            && self.interfaces.index(&self.name).ok() == Some(self.index)
+    }
+
+    /// Finds a device that was moved to another namespace or renamed; our queues went along.
+    /// `false` when it does not exist any more.
+    pub(super) fn follow(&mut self) -> io::Result<bool> {
+        let name = match tun::name(&self.fds[0]) {
+            Ok(name) => name,
+            Err(error) if error.raw_os_error() == Some(libc::EBADFD) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let there = Netns::Fd(Arc::new(tun::netns(&self.fds[0])?));
+        let interfaces = netns::inside(Some(&there), Interfaces::open)??;
+        let index = interfaces.index(&name)?;
+        (self.name, self.interfaces, self.index) = (name, interfaces, index);
+        Ok(true)
+    }
 }
 
 fn attach(context: &Context<'_>) -> Result<OwnedFd, PortError> {
@@ -272,13 +300,4 @@ impl TapQueue {
 #[expect(clippy::cast_possible_truncation, reason = "headroom and room are smaller than 64 KiB")]
 pub(super) fn received(size: usize) -> Row {
     Row { off: HEADROOM as u16, len: size as u32, ..Row::default() }
-}
-
-/// Whether the device behind `fd` is still there under `name`.
-pub(super) fn is_attached(fd: &OwnedFd, name: &str) -> io::Result<bool> {
-    match tun::name(fd) {
-        Ok(now) => Ok(now == name),
-        Err(error) if error.raw_os_error() == Some(libc::EBADFD) => Ok(false),
-        Err(error) => Err(error),
-    }
 }

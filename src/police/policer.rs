@@ -9,6 +9,10 @@
 //! [`Policer::horizon`] understates its tokens (it never overstates them), so housekeeping calls
 //! [`Policer::touch`] once a second: the shortest horizon of any rate is 13 s, that of rates in
 //! whole Mbit/s over nine hours.
+//!
+//! **Late packets.** A worker that was not scheduled for a while, and a packet that waited for its
+//! owner, come with an old time. They are judged at the latest time that the bucket has seen: at
+//! their own, a full bucket that others moved on would have nothing for them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,8 +39,16 @@ const fn not_fresh(position: u64) -> u64 {
 /// A token bucket of a fixed rate and burst, shared by reference between workers.
 #[derive(Debug)]
 pub struct Policer {
-    position: CachePadded<AtomicU64>,
+    shared: CachePadded<Shared>,
     bucket: Bucket,
+}
+
+/// What workers share of a policer, in one cache line.
+#[derive(Debug)]
+struct Shared {
+    position: AtomicU64,
+    /// The latest time of a packet that was judged, in nanoseconds.
+    latest: AtomicU64,
 }
 
 /// What never changes about a policer.
@@ -84,7 +96,8 @@ impl Policer {
     pub fn new(rate: Rate, burst_units: u64) -> Self {
         let most = MOST_PARTS / rate.den();
         let burst = burst_units.min(most) * rate.den();
-        Self { position: CachePadded::new(AtomicU64::new(FRESH)), bucket: Bucket { rate, burst } }
+        let shared = Shared { position: AtomicU64::new(FRESH), latest: AtomicU64::new(0) };
+        Self { shared: CachePadded::new(shared), bucket: Bucket { rate, burst } }
     }
 
     /// The rate it keeps.
@@ -116,20 +129,25 @@ impl Policer {
     /// arithmetic, and [`Reservation::commit`] makes it count.
     #[inline]
     pub fn reserve(&self) -> Reservation<'_> {
-        let seen = self.position.load(Ordering::Relaxed);
-        Reservation { policer: self, seen, position: seen }
+        let seen = self.shared.position.load(Ordering::Relaxed);
+        Reservation { policer: self, seen, position: seen, latest: self.latest() }
+    }
+
+    fn latest(&self) -> Now {
+        Now(self.shared.latest.load(Ordering::Relaxed))
     }
 
     /// Whole units there are to use at `now`.
     pub fn available(&self, now: Now) -> u64 {
-        let (_, parts) = self.bucket.level(self.position.load(Ordering::Relaxed), now);
+        let position = self.shared.position.load(Ordering::Relaxed);
+        let (_, parts) = self.bucket.level(position, now.max(self.latest()));
         parts / self.bucket.rate.den()
     }
 
     /// Keeps an idle bucket from wrapping and changes no verdict, not even for a clock that is
     /// two seconds behind `now`. Housekeeping calls this once a second.
     pub fn touch(&self, now: Now) {
-        let position = self.position.load(Ordering::Relaxed);
+        let position = self.shared.position.load(Ordering::Relaxed);
         let head = now.0.wrapping_mul(self.bucket.rate.num());
         let distance = head.wrapping_sub(position);
         let kept = self.bucket.burst + SLACK;
@@ -139,7 +157,7 @@ impl Policer {
         let next = not_fresh(head.wrapping_sub(kept));
         // Losing this race means that somebody used the bucket: nothing to keep.
         let order = Ordering::Relaxed;
-        let _ = self.position.compare_exchange(position, next, order, order);
+        let _ = self.shared.position.compare_exchange(position, next, order, order);
     }
 
     /// How long the bucket may stay untouched before it understates its tokens.
@@ -155,13 +173,15 @@ pub struct Reservation<'a> {
     policer: &'a Policer,
     seen: u64,
     position: u64,
+    latest: Now,
 }
 
 impl<'a> Reservation<'a> {
     /// Takes `cost` units at `now` if they are there; a refused packet takes nothing.
     #[inline(always)]
     pub fn admit(&mut self, now: Now, cost: u64) -> bool {
-        match self.policer.bucket.take(self.position, now, cost) {
+        self.latest = self.latest.max(now);
+        match self.policer.bucket.take(self.position, self.latest, cost) {
             Some(position) => {
                 self.position = position;
                 true
@@ -177,13 +197,17 @@ impl<'a> Reservation<'a> {
     /// the caller admits all packets again on the reservation that it gets.
     #[inline]
     pub fn commit(self) -> Result<(), Reservation<'a>> {
+        let (policer, latest) = (self.policer, self.latest);
+        let order = Ordering::Relaxed;
+        if policer.latest() < latest {
+            policer.shared.latest.fetch_max(latest.0, order);
+        }
         if self.position == self.seen {
             return Ok(());
         }
-        let order = Ordering::Relaxed;
-        match self.policer.position.compare_exchange(self.seen, self.position, order, order) {
+        match policer.shared.position.compare_exchange(self.seen, self.position, order, order) {
             Ok(_) => Ok(()),
-            Err(seen) => Err(Reservation { policer: self.policer, seen, position: seen }),
+            Err(seen) => Err(Reservation { policer, seen, position: seen, latest }),
         }
     }
 }
@@ -364,6 +388,18 @@ mod tests {
         assert!(!policer.admit(now - Span(5_000), 1));
         assert_eq!(policer.available(now - Span(5_000)), 0);
         assert!(policer.admit(now + Span(1), 1));
+    }
+
+    #[test]
+    fn a_worker_that_was_not_scheduled_for_longer_than_the_burst_finds_the_full_bucket() {
+        // One byte a nanosecond; the burst is 10 ms of it.
+        let policer = Policer::new(Rate::kbps(8_000_000).unwrap(), 10_000_000);
+        let now = Now(1 << 60);
+        assert!(policer.admit(now, 1_500));
+        let late = now - Span::millis(50);
+        assert!(policer.admit(late, 1_500));
+        assert_eq!(policer.available(late), 10_000_000 - 3_000);
+        assert!(policer.admit(late, 10_000_000 - 3_000) && !policer.admit(late, 1));
     }
 
     #[test]

@@ -20,7 +20,9 @@ pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
         return Some(Side::Out2In);
     }
     let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
-    if !row.flags.has(Flags::IP4) || own(row.src) || own(row.dst) {
+    // From the edge to the pool: its ICMP errors about translated packets.
+    let from_own = cross.direction == Direction::ToAzure && own(row.src);
+    if !row.flags.has(Flags::IP4) || from_own || own(row.dst) {
         return None;
     }
     match (cross.direction, nat.bindings.side(row)?) {
@@ -127,4 +129,52 @@ fn one(
     cx.out.workers[worker.index()].push(batch.take(i));
     cx.counters.handed_over.add(1);
     Ok(Next::Elsewhere)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::ids::AttachmentId;
+    use crate::nat::NatConfig;
+
+    fn ip(text: &str) -> u32 {
+        text.parse::<Ipv4Addr>().unwrap().into()
+    }
+
+    fn way(direction: Direction, src: &str, dst: &str) -> Option<Side> {
+        let config = NatConfig {
+            inside: vec!["192.168.0.0/16".parse().unwrap()],
+            pool: vec!["203.0.113.64/28".parse().unwrap()],
+            ..NatConfig::default()
+        };
+        let nat = NatEntry { bindings: config.compile().unwrap(), icmp_source: 0 };
+        let cross = CrossConnect {
+            out: AttachmentId::from_index(0),
+            direction,
+            police: None,
+            nat: Some(NatId::from_index(0)),
+            own_subnets: ["203.0.113.0", "203.0.113.4"].map(|net| (ip(net), ip("255.255.255.252"))),
+        };
+        let mut row = Row { src: ip(src), dst: ip(dst), ..Row::default() };
+        row.flags.set(Flags::IP4);
+        side(&nat, &cross, &row)
+    }
+
+    #[test]
+    fn the_peering_s_own_subnets_talk_to_each_other_untouched() {
+        use Direction::{ToAzure, ToOnprem};
+        assert_eq!(way(ToAzure, "203.0.113.1", "203.0.113.2"), None);
+        assert_eq!(way(ToOnprem, "203.0.113.2", "203.0.113.1"), None);
+        assert_eq!(way(ToAzure, "192.168.10.1", "203.0.113.2"), None);
+    }
+
+    #[test]
+    fn an_error_from_the_edge_s_own_address_to_the_pool_is_translated() {
+        let edge = way(Direction::ToOnprem, "203.0.113.2", "203.0.113.68");
+        assert_eq!(edge, Some(Side::Out2In));
+        let service = way(Direction::ToOnprem, "198.51.100.10", "203.0.113.68");
+        assert_eq!(service, Some(Side::Out2In));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 
@@ -15,6 +15,7 @@ pub const DEVICE: &str = "/dev/net/tun";
 
 // linux/if_tun.h; the direction bits of both are as the kernel has them.
 const TUNGETIFF: libc::Ioctl = libc::_IOR::<libc::c_uint>(b'T' as u32, 210);
+const TUNGETDEVNETNS: libc::Ioctl = libc::_IO(b'T' as u32, 227);
 
 /// Opens the driver, non-blocking; devices attached to it belong to the calling thread's
 /// namespace.
@@ -53,6 +54,19 @@ pub fn name(fd: impl AsFd) -> io::Result<String> {
     // SAFETY: the request was zeroed and the kernel ends names with a NUL inside the array.
     let name = unsafe { CStr::from_ptr(request.ifr_name.as_ptr()) };
     Ok(name.to_string_lossy().into_owned())
+}
+
+/// The network namespace that the interface behind `fd` stands in now.
+///
+/// # Errors
+/// `EBADFD` when the interface is gone, `EPERM` without CAP_NET_ADMIN there, `EINVAL` from a
+/// kernel before 5.9.
+pub fn netns(fd: impl AsFd) -> io::Result<OwnedFd> {
+    // SAFETY: TUNGETDEVNETNS takes no argument and returns a new descriptor.
+    let returned = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), TUNGETDEVNETNS, 0) };
+    let raw = answer(returned)?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 fn set(fd: BorrowedFd<'_>, code: libc::Ioctl, value: libc::c_int) -> io::Result<()> {

@@ -133,6 +133,36 @@ fn a_tap_that_was_deleted_comes_back() {
 }
 
 #[test]
+fn a_tap_that_was_moved_to_another_namespace_is_followed() {
+    in_namespace(|net| {
+        let (mut port, mut worker) = open(TapSpec::new("tw0"));
+        let frame =
+            [Packet::ip4([10, 9, 0, 2], [10, 9, 0, 1]).udp(1, 2, b"x").eth(FAR, NEAR).build()];
+        in_namespace(|there| {
+            net.give_away("tw0", &sys::netns::current().unwrap());
+            assert_eq!(port.link_state(), LinkState::Gone);
+            port.reopen().unwrap();
+            assert!(net.interfaces.index("tw0").is_err(), "no second one is made");
+            assert_eq!(port.link_state(), LinkState::Down, "the kernel sets what moves down");
+            there.interfaces.set_up("tw0", true).unwrap();
+            assert_eq!(port.link_state(), LinkState::Up);
+            assert_eq!(port.mtu(), Some(1500));
+            assert_eq!(worker.send(&frame).frames, 1);
+            there.address("tw0", [10, 9, 0, 1], [10, 9, 0, 2], FAR);
+            let socket = UdpSocket::bind("10.9.0.1:1000").unwrap();
+            socket.send_to(b"from there", "10.9.0.2:2000").unwrap();
+            assert_eq!(payload(&worker.expect(1, is_ip4)[0]), b"from there");
+            there.delete("tw0");
+            until(&port, LinkState::Gone);
+        });
+        port.reopen().unwrap();
+        assert_eq!(port.link_state(), LinkState::Up, "a new one stands where the first stood");
+        assert!(net.interfaces.index("tw0").is_ok());
+        assert_eq!(worker.send(&frame).frames, 1);
+    });
+}
+
+#[test]
 fn a_tap_disappears_with_its_port() {
     in_namespace(|net| {
         let (port, worker) = open(TapSpec::new("tw0"));

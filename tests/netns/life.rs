@@ -1,0 +1,92 @@
+//! Links that are cut and return, ports that disappear and return, and the end.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use thruway::control::api::Topic;
+use thruway::lab::wait;
+
+use crate::config::{End, Medium, Processes};
+use crate::fixture::{FAST, GATEWAY, Net, SERVICE, SOON, Setup, with};
+use crate::programs::{ping_all, ping_counts, start, warm_up};
+
+const LOOK: Duration = Duration::from_millis(10);
+
+fn state(net: &Net, port: &str) -> String {
+    let all = net.ask(Topic::Ports);
+    let mut rows = all.iter().flat_map(|rows| rows.as_array().unwrap());
+    let row = rows.find(|row| row["name"] == port).unwrap();
+    row["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn traffic_moves_to_the_other_link_within_a_second_and_back() {
+    let setup = Setup { medium: Medium::Tap, workers: 1, processes: Processes::Two };
+    with(setup, &["ping"], |net| {
+        [FAST, SERVICE].iter().for_each(|address| warm_up(net, address));
+        let primary = net.provider.interface("pe-pri");
+        let sent = |port: &str| net.outer(port).counters().unwrap().tx_packets;
+        // Every 20 ms on both peerings: a second is 50 requests.
+        let pings = [FAST, SERVICE].map(|address| {
+            let words = ["ping", "-n", "-i", "0.02", "-c", "200", "-w", "8", address];
+            start(net.onprem(), &words)
+        });
+        let reached = |seq: &str| {
+            let seq = format!("icmp_seq={seq} ");
+            pings.iter().for_each(|ping| {
+                ping.wait_line("an answer", SOON, |line| line.contains(&seq)).unwrap();
+            });
+        };
+        reached("20");
+        primary.down().unwrap();
+        reached("100");
+        assert!(!net.outer("cp1").carrier().unwrap(), "the loss is passed on");
+        assert!(!net.outer("cm1").carrier().unwrap());
+        primary.up().unwrap();
+        net.outer("cp1").wait_carrier(true, SOON).unwrap();
+        let before = (sent("cp1"), sent("cm1"));
+        for ping in pings {
+            ping.wait(Duration::from_secs(10)).unwrap();
+            let (requests, answers) = ping_counts(&ping.lines());
+            assert!(requests - answers < 50, "{answers} of {requests}");
+        }
+        [FAST, SERVICE].iter().for_each(|address| warm_up(net, address));
+        assert!(sent("cp1") > before.0 && sent("cm1") > before.1, "the primary is used again");
+    });
+}
+
+#[test]
+fn a_port_that_disappears_comes_back() {
+    let medium = Medium::Veth { offloads: true };
+    let setup = Setup { medium, workers: 2, processes: Processes::One };
+    with(setup, &["ping"], |net| {
+        warm_up(net, FAST);
+        let inner = net.own(End::Vm).interface("t-hub");
+        inner.delete().unwrap();
+        assert!(wait::until(SOON, LOOK, || state(net, "hub") == "gone"));
+        ping_all(net, SERVICE, &["-c", "5", "-i", "0.05"]);
+        let ping = start(net.onprem(), &["ping", "-n", "-c", "3", "-i", "0.05", "-W1", FAST]);
+        assert!(!ping.wait(SOON).unwrap().success());
+
+        net.lay_wire("hub");
+        net.outer("hub").add_address(format!("{FAST}/24").parse().unwrap()).unwrap();
+        net.address_vm();
+        assert!(wait::until(SOON, LOOK, || state(net, "hub") == "up"));
+        for address in [FAST, GATEWAY] {
+            warm_up(net, address);
+            ping_all(net, address, &["-c", "20", "-i", "0.02"]);
+        }
+    });
+}
+
+#[test]
+fn an_interrupt_ends_it_cleanly_in_the_middle_of_traffic() {
+    let setup = Setup { medium: Medium::Tap, workers: 2, processes: Processes::One };
+    with(setup, &["ping"], |net| {
+        warm_up(net, FAST);
+        let flood = start(net.onprem(), &["ping", "-n", "-i", "0.002", "-w", "8", FAST]);
+        flood.wait_line("answers", SOON, |line| line.contains("icmp_seq=50 ")).unwrap();
+        net.end(Signal::INT);
+        flood.kill().unwrap();
+    });
+}
