@@ -47,7 +47,7 @@ fn mask(net: Ipv4Net) -> (u32, u32) {
 
 fn add_provider(build: &mut Builder<'_>, provider: &Provider, index: usize, circuit: &Circuit) {
     if let Some(nat) = &provider.nat {
-        match super::routes::nat_config(nat).compile() {
+        match super::nat::config(nat).compile() {
             Ok(bindings) => {
                 build.known.nats.insert(index, NatId::from_index(build.known.nat_tables.len()));
                 let icmp_source = u32::from(nat.icmp_source);

@@ -6,8 +6,13 @@
 mod attachments;
 mod builder;
 mod effective;
+mod nat;
 mod nsg;
 mod routes;
+mod vnets;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

@@ -1,25 +1,17 @@
 //! The routing domains and what is in them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
 use super::builder::Builder;
-use super::effective::{Effective, Leads};
-use super::{NeighbourSpec, nsg};
+use super::effective::Effective;
+use super::{NeighbourSpec, vnets};
 use crate::flow::Census;
 use crate::frame::DropReason;
-use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, SHARDS, VrfId};
-use crate::model::{
-    Circuit, ForwardProtocol, Gateway as ModelGateway, GatewayIcmp, Model, Nat, NatFiltering,
-    Subnet, VNet,
-};
-use crate::nat::{
-    Filtering, NatConfig, PortForward as NatForward, PortRange as NatPorts, Proto,
-    StaticBinding as NatStatic, Timeouts,
-};
+use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
+use crate::model::{Circuit, Gateway as ModelGateway, GatewayIcmp, Model, VNet};
 use crate::police::{Policer, Rate};
 use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
 use crate::tables::{Gateway, NextHop, Role};
@@ -27,7 +19,7 @@ use crate::tables::{Gateway, NextHop, Role};
 /// Adds every routing domain and names it in the attachments that use it.
 pub(super) fn add(build: &mut Builder<'_>) {
     let learned = learn(build);
-    add_vnets(build, &learned);
+    vnets::add(build, &learned);
     let gateways = add_gateways(build);
     for index in 0..build.model.circuits.len() {
         add_private(build, index, &gateways);
@@ -45,7 +37,7 @@ struct Candidate {
 }
 
 /// What each virtual network with a gateway learns from its circuits: prefix to equal paths.
-type Learned = HashMap<usize, Vec<(Ipv4Net, PathGroupId)>>;
+pub(super) type Learned = HashMap<usize, Vec<(Ipv4Net, PathGroupId)>>;
 
 fn learn(build: &mut Builder<'_>) -> Learned {
     let model = build.model;
@@ -130,120 +122,6 @@ fn position(model: &Model, circuit: &crate::model::CircuitName) -> Option<usize>
     model.circuits.iter().position(|own| own.name == *circuit)
 }
 
-/// Routes of subnets: one domain for those that share all routes, one each for the others.
-fn add_vnets(build: &mut Builder<'_>, learned: &Learned) {
-    let model = build.model;
-    for (number, vnet) in model.vnets.iter().enumerate() {
-        let from = model.gateway_vnet(&vnet.name);
-        let from = from.and_then(|own| model.vnets.iter().position(|vnet| vnet.name == own.name));
-        let learned = from.and_then(|index| learned.get(&index)).map_or(&[][..], |own| &own[..]);
-        let mut shared = None;
-        for (index, subnet) in vnet.subnets.iter().enumerate() {
-            let Some(attachment) = build.known.subnets.get(&(number, index)).copied() else {
-                continue;
-            };
-            let plain = subnet.udrs.is_empty() && subnet.propagate_gateway_routes;
-            let vrf = match (plain, shared) {
-                (true, Some(vrf)) => vrf,
-                _ => {
-                    let vrf = add_subnet_routes(build, vnet, subnet, learned);
-                    if plain {
-                        shared = Some(vrf);
-                    }
-                    vrf
-                }
-            };
-            let rules = subnet.nsg.as_ref().and_then(|name| model.nsg(name));
-            let nsg = rules.map(|rules| nsg::compile(model, vnet, rules, learned));
-            let nsg = match nsg {
-                Some(Ok(rules)) => Some(build.nsg(rules)),
-                Some(Err(error)) => {
-                    build.errors.push(format!("NSG of {} {}: {error}", vnet.name, subnet.name));
-                    None
-                }
-                None => None,
-            };
-            if let Role::Subnet(side) = &mut build.attachments[attachment.index()].role {
-                side.vrf = vrf;
-                side.nsg = nsg;
-            }
-        }
-    }
-}
-
-fn add_subnet_routes(
-    build: &mut Builder<'_>,
-    vnet: &VNet,
-    subnet: &Subnet,
-    learned: &[(Ipv4Net, PathGroupId)],
-) -> VrfId {
-    let mut effective = Effective::system(build.model, vnet);
-    if subnet.propagate_gateway_routes {
-        for (prefix, paths) in learned {
-            effective.learn(*prefix, *paths);
-        }
-    }
-    effective.define(&subnet.udrs);
-    let vrf = build.vrf(format!("{} {}", vnet.name, subnet.name));
-    install(build, vrf, vnet, &effective);
-    vrf
-}
-
-/// Puts effective routes into a domain, with each reachable VM's own next hop below them.
-fn install(build: &mut Builder<'_>, vrf: VrfId, vnet: &VNet, effective: &Effective) {
-    let model = build.model;
-    for (prefix, leads) in effective.iter() {
-        let hop = match leads {
-            Leads::ToVm | Leads::Internet => NextHop::NO_ROUTE,
-            Leads::ToOnprem(paths) => NextHop::Paths(paths),
-            Leads::Nowhere => NextHop::Blackhole(DropReason::Blackhole),
-            Leads::Appliance(address) => appliance(build, vnet, address),
-        };
-        build.route(vrf, prefix, hop);
-    }
-    let peered = model.peered(&vnet.name).map(|(other, _)| other);
-    for reachable in std::iter::once(vnet).chain(peered) {
-        let Some(number) = model.vnets.iter().position(|own| own.name == reachable.name) else {
-            continue;
-        };
-        for (index, subnet) in reachable.subnets.iter().enumerate() {
-            let Some(attachment) = build.known.subnets.get(&(number, index)).copied() else {
-                continue;
-            };
-            if effective.covering(subnet.prefix) == Some(Leads::ToVm) {
-                build.route(vrf, subnet.prefix, NextHop::Connected(attachment));
-            }
-            build.host_route(vrf, subnet.router(), NextHop::Local);
-        }
-        for nic in &reachable.nics {
-            if effective.covering(Ipv4Net::from(nic.ip)) == Some(Leads::ToVm)
-                && let Some(adjacency) = vm(build, reachable, nic.ip)
-            {
-                build.host_route(vrf, nic.ip, NextHop::Adjacency(adjacency));
-            }
-        }
-    }
-}
-
-/// The interface that has an address of a virtual network.
-fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<AdjacencyId> {
-    let number = build.model.vnets.iter().position(|own| own.name == vnet.name)?;
-    let index = vnet.subnets.iter().position(|subnet| subnet.prefix.contains(&address))?;
-    let attachment = *build.known.subnets.get(&(number, index))?;
-    let mac = vnet.nic_at(address).and_then(|nic| nic.mac);
-    let spec = NeighbourSpec { attachment, address, mac, watched: false };
-    Some(build.adjacency(spec, false))
-}
-
-/// A VM that forwards, in this network or a peered one.
-fn appliance(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> NextHop {
-    let model = build.model;
-    let peered = model.peered(&vnet.name).map(|(other, _)| other);
-    let found = std::iter::once(vnet).chain(peered).find(|own| own.contains(address));
-    let adjacency = found.and_then(|own| vm(build, own, address));
-    adjacency.map_or(NextHop::Blackhole(DropReason::Blackhole), NextHop::Adjacency)
-}
-
 /// Gateways with their own routes; by VNet index.
 fn add_gateways(build: &mut Builder<'_>) -> HashMap<usize, GatewayId> {
     let model = build.model;
@@ -253,7 +131,7 @@ fn add_gateways(build: &mut Builder<'_>) -> HashMap<usize, GatewayId> {
         let mut effective = Effective::system(model, vnet);
         effective.define(&own.udrs);
         let vrf = build.vrf(format!("{} GatewaySubnet", vnet.name));
-        install(build, vrf, vnet, &effective);
+        vnets::install(build, vrf, vnet, &effective);
         let gateway = Gateway {
             name: vnet.name.to_string(),
             vrf,
@@ -357,7 +235,7 @@ fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
             let Some(vnet) = model.vnets.iter().find(|own| own.contains(entry.via)) else {
                 continue;
             };
-            if let Some(adjacency) = vm(build, vnet, entry.via) {
+            if let Some(adjacency) = vnets::vm(build, vnet, entry.via) {
                 build.host_route(vrf, entry.address, NextHop::Adjacency(adjacency));
                 if let Some(gateway) = gateway {
                     build.bypasses(adjacency, gateway);
@@ -411,49 +289,5 @@ fn add_microsoft(build: &mut Builder<'_>) {
         if let Role::Service(side) = &mut build.attachments[attachment.index()].role {
             side.vrf = core;
         }
-    }
-}
-
-/// A provider's NAT as the data plane takes it.
-pub(super) fn nat_config(nat: &Nat) -> NatConfig {
-    let protocol = |own| match own {
-        ForwardProtocol::Tcp => Proto::Tcp,
-        ForwardProtocol::Udp => Proto::Udp,
-    };
-    NatConfig {
-        inside: nat.inside.clone(),
-        pool: nat.pool.clone(),
-        statics: nat
-            .statics
-            .iter()
-            .map(|own| NatStatic { inside: own.inside, outside: own.outside })
-            .collect(),
-        forwards: nat
-            .forwards
-            .iter()
-            .map(|own| NatForward {
-                proto: protocol(own.protocol),
-                outside: own.outside,
-                inside: own.inside,
-            })
-            .collect(),
-        timeouts: Timeouts {
-            udp: nat.timeouts.udp,
-            tcp_established: nat.timeouts.tcp_established,
-            tcp_opening: nat.timeouts.tcp_opening,
-            tcp_closing: nat.timeouts.tcp_closing,
-            icmp: nat.timeouts.icmp,
-            fragment: nat.timeouts.fragment,
-            quarantine: nat.timeouts.quarantine,
-        },
-        ports: NatPorts { first: nat.ports.first, last: nat.ports.last },
-        inbound_refresh: nat.inbound_refresh,
-        sessions: (nat.sessions as usize).div_ceil(SHARDS),
-        host_sessions: nat.host_sessions,
-        filtering: match nat.filtering {
-            NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,
-            NatFiltering::AddressDependent => Filtering::AddressDependent,
-            NatFiltering::AddressAndPortDependent => Filtering::AddressAndPortDependent,
-        },
     }
 }

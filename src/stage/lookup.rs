@@ -7,10 +7,10 @@
 
 use super::icmp::{self, Report};
 use super::state::{Held, WaitsFor};
-use super::{Context, Message, Punt};
-use crate::frame::{Batch, Bits, DropReason, Flags};
+use super::{Context, Message, Punt, select};
+use crate::frame::{BATCH, Batch, Bits, DropReason, Flags};
 use crate::ids::{AdjacencyId, AttachmentId, NextHopId};
-use crate::tables::NextHop;
+use crate::tables::{NextHop, Tables};
 use crate::wire::checksum::Delta;
 
 /// What the look-up made of a set of packets.
@@ -26,11 +26,7 @@ pub struct Found {
 
 /// Looks each packet of `set` up and sorts by what the next hop is.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> Found {
-    // A loop of its own: independent look-ups overlap their cache misses.
-    for i in Bits(set) {
-        let row = batch.row_mut(i);
-        row.next_hop = cx.tables.fib(row.vrf).lookup(row.dst);
-    }
+    find(cx.tables, batch, set);
     let mut found = Found::default();
     for i in Bits(set) {
         let row = batch.row(i);
@@ -72,6 +68,26 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> Found {
     found.adjacency &= alive;
     found.gateway &= alive;
     found
+}
+
+/// Longest prefix match, domain by domain: look-ups in one table overlap their cache misses.
+fn find(tables: &Tables, batch: &mut Batch, set: u64) {
+    let mut left = set;
+    while left != 0 {
+        let vrf = batch.row(left.trailing_zeros() as usize).vrf;
+        let members = select(batch, left, |row| row.vrf == vrf);
+        left &= !members;
+        let (mut addresses, mut found) = ([0; BATCH], [NextHopId(0); BATCH]);
+        let mut len = 0;
+        for i in Bits(members) {
+            addresses[len] = batch.row(i).dst;
+            len += 1;
+        }
+        tables.fib(vrf).lookup_batch(&addresses[..len], &mut found[..len]);
+        for (i, next_hop) in Bits(members).zip(found) {
+            batch.row_mut(i).next_hop = next_hop;
+        }
+    }
 }
 
 /// The neighbour that has a packet's destination on a connected prefix; asks for it and holds
