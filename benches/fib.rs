@@ -1,7 +1,8 @@
 //! Look-ups, updates, build time and size of the forwarding table's forms, at an Internet's size.
 //!
-//! `cargo bench --bench fib` runs criterion; `cargo bench --bench fib -- --table [REPEATS [ROUTES]]`
-//! prints one table of medians and spreads instead, forms taking turns so that noise meets all of them.
+//! `cargo bench --bench fib` runs criterion.
+//! `cargo bench --bench fib -- --table [REPEATS [ROUTES]]` prints one table of medians and spreads
+//! instead; the forms take turns, so that noise meets all of them.
 // A benchmark is where a clock belongs.
 #![allow(clippy::disallowed_methods, missing_docs)]
 

@@ -50,7 +50,7 @@ pub enum Form {
     /// Compact up to 100,000 routes; wide from the moment that there are more.
     #[default]
     Auto,
-    /// About 6 bytes a route and a few pages: up to three dependent memory accesses an address.
+    /// About 6 bytes a route, and 4 to 256 KiB of first level: up to seven memory accesses an address.
     Compact,
     /// The compact form and up to 64 MiB in front of it: one access an address.
     Wide,
