@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use thruway::control::api::Topic;
-use thruway::lab::wait;
+use thruway::lab::{Netns, Route, wait};
 
 use crate::config::{End, Medium, Processes};
 use crate::fixture::{FAST, GATEWAY, Net, SERVICE, SOON, Setup, with};
-use crate::programs::{ping_all, ping_counts, start, warm_up};
+use crate::programs::{output, ping_all, ping_counts, start, warm_up};
 
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -76,6 +76,28 @@ fn a_port_that_disappears_comes_back() {
             warm_up(net, address);
             ping_all(net, address, &["-c", "20", "-i", "0.02"]);
         }
+    });
+}
+
+#[test]
+fn a_tap_that_is_moved_by_hand_goes_on_where_it_is() {
+    let setup = Setup { medium: Medium::Tap, workers: 2, processes: Processes::One };
+    with(setup, &["ping", "ip"], |net| {
+        warm_up(net, FAST);
+        let there = Netns::new("elsewhere").unwrap();
+        let path = there.path();
+        output(net.end_of(End::Vm), &["ip", "link", "set", "hub", "netns", path.to_str().unwrap()]);
+        let hub = there.interface("hub");
+        assert!(wait::until(SOON, LOOK, || state(net, "hub") == "down"), "{}", state(net, "hub"));
+        hub.up().unwrap();
+        hub.add_address(format!("{FAST}/24").parse().unwrap()).unwrap();
+        let route = Route::via("0.0.0.0/0".parse().unwrap(), "10.10.1.1".parse().unwrap());
+        there.add_route(&route).unwrap();
+        assert!(wait::until(SOON, LOOK, || state(net, "hub") == "up"));
+        warm_up(net, FAST);
+        ping_all(net, FAST, &["-c", "20", "-i", "0.02"]);
+        assert!(!net.outer("hub").exists().unwrap(), "no second one was made");
+        assert!(hub.exists().unwrap());
     });
 }
 
