@@ -20,3 +20,5 @@ mod measure;
 mod paths;
 #[path = "netns/programs.rs"]
 mod programs;
+#[path = "netns/soak.rs"]
+mod soak;
