@@ -84,7 +84,8 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
             });
         }
         Role::Peering(side) => side.stateful,
-        Role::Subnet(side) => side.nsg.is_some(),
+        // Its own group's flows, or those of the subnet that the packet goes to.
+        Role::Subnet(_) => !tables.nsgs.is_empty(),
         Role::Service(_) => false,
     };
     if !stateful {
