@@ -156,7 +156,7 @@ pub fn mix(bench: &mut Bench) -> Vec<Traffic> {
         |n| tagged(tcp(onprem, [10, 20, 1, 4], 5000 + n, 443).eth(CE, EDGE1), &[1001, 200]).build();
     let in2out = |n: u16| {
         let host = n.to_le_bytes()[0];
-        let packet = tcp([192, 168, 3, host], [198, 51, 100, 10], 5000 + n, 443);
+        let packet = Packet::ip4([192, 168, 3, host], [198, 51, 100, 10]).udp(5000 + n, 443, &[0; 18]);
         tagged(packet.eth(CE, EDGE1), &[300]).build()
     };
     let answers = |n| tcp([10, 10, 1, 4], onprem, 443, 5000 + n).eth(WEB, HUB).build();
@@ -176,10 +176,10 @@ pub fn mix(bench: &mut Bench) -> Vec<Traffic> {
     let mut back = Vec::new();
     bench.drain(|port, bytes| {
         if port == pe {
-            // Two tags: IPv4 at 22, TCP at 42.
+            // Two tags: IPv4 at 22, UDP at 42.
             let src: [u8; 4] = bytes[34..38].try_into().expect("four bytes");
             let sport = u16::from_be_bytes([bytes[42], bytes[43]]);
-            let packet = tcp([198, 51, 100, 10], src, 443, sport);
+            let packet = Packet::ip4([198, 51, 100, 10], src).udp(443, sport, &[0; 18]);
             back.push(tagged(packet.eth(EDGE1, CE), &[1001, 300]).build());
         }
     });

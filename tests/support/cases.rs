@@ -222,15 +222,15 @@ fn routing() -> Vec<Case> {
         ),
         case(
             "gateway",
-            "to the spoke by the gateway: TTL 63; 1,401 bytes are refused, with DF told MTU 1400 \
-             from the edge's address; a fragment is refused; TTL 1 dies at the gateway without a \
+            "to the spoke by the gateway: TTL 62 (the edge and the gateway take one each); 1,401 bytes are refused, with DF told MTU 1400 \
+             from the edge's address; a fragment is refused; TTL 2 dies at the gateway without a \
              word",
             vec![
                 private(&udp(ONPREM, SPOKE_VM, 10)),
                 big(SPOKE_VM, false),
                 big(SPOKE_VM, true),
                 private(&Packet::ip4(ONPREM, SPOKE_VM).fragment(0, true).udp(1, 2, &[0; 16])),
-                private(&Packet::ip4(ONPREM, SPOKE_VM).ttl(1).udp(4000, 80, b"")),
+                private(&Packet::ip4(ONPREM, SPOKE_VM).ttl(2).udp(4000, 80, b"")),
             ],
             &[("gateway_too_big", 2), ("gateway_fragment", 1), ("gateway_ttl_expired", 1)],
         ),
