@@ -7,7 +7,7 @@
 //!    ┌───────────────────────────────────────────────────────────────────────────────────────┘
 //!    ├─ local ─> answer
 //!    ├─ gateway ─> lookup (VNet) ─┐
-//!    └─ adjacency ────────────────┴─> nsg in ─> fits ─> police (to_onprem) ─> rewrite
+//!    └─ adjacency ────────────────┴─> nsg in ─> fits ─> police (to_onprem) ─> rewrite, cut
 //! ```
 
 use crate::frame::{Batch, Bits, Flags};
@@ -147,6 +147,9 @@ fn to_azure(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Opt
 }
 
 fn to_onprem(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
+    if row.flags.has(Flags::POLICED) {
+        return (None, None);
+    }
     let adjacency = tables.adjacency(rewrite::adjacency_of(row));
     let attachment = tables.attachment(adjacency.attachment);
     match &attachment.role {

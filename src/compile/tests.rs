@@ -297,7 +297,7 @@ fn chosen(routes: &[Listed], address: Ipv4Addr) -> Option<Listed> {
 /// What an address of the system's routes, or of a user's VnetLocal, is in the networks at hand.
 fn in_network(model: &Model, address: Ipv4Addr) -> String {
     for vnet in &model.vnets {
-        for subnet in vnet.subnets.iter().filter(|subnet| subnet.prefix.contains(&address)) {
+        if let Some(subnet) = vnet.subnets.iter().find(|own| own.prefix.contains(&address)) {
             return match vnet.nic_at(address) {
                 Some(_) => address.to_string(),
                 None => format!("connected {} {}", vnet.name, subnet.name),

@@ -7,8 +7,8 @@ use crate::sync::Counter;
 use crate::tables::Counters;
 
 /// The sum that must balance: received + originated + split on one side, sent + dropped + punted +
-/// answered + held on the other. Frames in flight between two workers or two ports of one process are in none of them,
-/// so it balances at rest.
+/// answered + held on the other. Frames in flight between two workers or two ports of one process
+/// are in none of them, so it balances at rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accounts {
     /// Frames that came in.

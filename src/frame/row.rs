@@ -37,6 +37,8 @@ impl Flags {
     /// The sender left the TCP or UDP checksum to its hardware: the field holds the sum of the
     /// pseudo-header, not complemented.
     pub const PARTIAL_CHECKSUM: Flags = Flags(1 << 13);
+    /// The link's bandwidth towards on-premises was asked already: the packet waited behind that.
+    pub const POLICED: Flags = Flags(1 << 14);
 
     /// Whether all bits of `other` are set.
     #[inline(always)]
@@ -96,8 +98,6 @@ pub struct Row {
     pub hash: u32,
     /// Shard that keeps the packet's flow or session; set by *steer* where there is one.
     pub shard: u8,
-    /// Spare.
-    pub spare: u8,
     /// Outer tag's TCI; valid when `tags` ≥ 1.
     pub outer: u16,
     /// Inner tag's TCI; valid when `tags` ≥ 2.

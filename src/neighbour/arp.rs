@@ -102,26 +102,16 @@ impl Arp {
         ip: Ipv4Addr,
         mac: MacAddr,
     ) -> Option<NeighbourId> {
-        let known = self.neighbour(interface, ip);
-        let id = match known {
+        let place = self.places.get(&interface)?;
+        let (up, fits) = (place.up, place.interface.can_be_neighbour(ip));
+        let id = match self.neighbour(interface, ip) {
             Some(id) => id,
-            None => {
-                let place = self.places.get(&interface)?;
-                let up = place.up;
-                if !place.interface.can_be_neighbour(ip) {
-                    return None;
-                }
-                let id = self.add(interface, ip, false)?;
-                self.change(id, |entry| {
-                    entry.fix(now, mac);
-                    if up { entry.start(now) } else { None }
-                });
-                return Some(id);
-            }
+            None if fits => self.add(interface, ip, false)?,
+            None => return None,
         };
         self.change(id, |entry| {
             entry.fix(now, mac);
-            None
+            if up { entry.start(now) } else { None }
         });
         Some(id)
     }

@@ -45,6 +45,7 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
         let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
         let word = cx.tables.words.load(adjacency.neighbour);
         if !word.is_reachable() {
+            batch.row_mut(i).flags.set(Flags::POLICED);
             unresolved(cx, batch, i, word, adjacency.neighbour);
             continue;
         }

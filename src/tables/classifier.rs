@@ -6,9 +6,6 @@ use crate::wire::vlan::{TagStack, VID};
 const NONE: u16 = u16::MAX;
 const VIDS: usize = 4096;
 
-/// No VLAN identifier: the untagged hand-over.
-pub const NO_TAGS: TagStack = TagStack::UNTAGGED;
-
 /// One port's map from tag stacks to attachments: two loads at most, whatever their number.
 #[derive(Clone, Debug)]
 pub struct Classifier {

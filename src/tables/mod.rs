@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use attachment::{Attachment, CrossConnect, PeeringSide, Role, ServiceSide, SubnetSide};
-pub use classifier::{Classifier, NO_TAGS};
+pub use classifier::Classifier;
 pub use counters::{CounterNames, Counters};
 pub use gateway::Gateway;
 pub use next_hop::{Adjacency, NextHop, PathGroup};
@@ -25,7 +25,7 @@ use crate::fib::Fib;
 use crate::flow::rules::RuleSet;
 use crate::ids::{
     AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NextHopId, NsgId, PathGroupId, PolicerId,
-    PortId, SHARDS, ShardId, VrfId, WorkerId,
+    SHARDS, ShardId, VrfId, WorkerId,
 };
 use crate::nat::Bindings;
 use crate::neighbour::Words;
@@ -69,7 +69,7 @@ pub struct NatEntry {
 pub struct Tables {
     /// Moves when decisions kept in flows must be made again.
     pub epoch: Epoch,
-    /// By [`PortId`].
+    /// By [`crate::ids::PortId`].
     pub ports: Vec<PortEntry>,
     /// By [`AttachmentId`].
     pub attachments: Arc<Vec<Attachment>>,
@@ -163,11 +163,6 @@ impl Tables {
     #[inline(always)]
     pub fn owner(&self, shard: ShardId) -> WorkerId {
         self.owners[shard.index() % SHARDS]
-    }
-
-    /// A port's name.
-    pub fn port_name(&self, id: PortId) -> &str {
-        &self.ports[id.index()].name
     }
 }
 

@@ -26,7 +26,7 @@ fn a_link_passes_its_burst_and_then_its_rate() {
     assert_eq!(lab.drops(), [("policed", 10)]);
     // 1,250 bytes are 200 us of 50 Mbit/s.
     lab.now = lab.now + Span::micros(199);
-    assert_eq!(lab.send("msee-pri", &[frame.clone()]).len(), 0);
+    assert_eq!(lab.send("msee-pri", std::slice::from_ref(&frame)).len(), 0);
     lab.now = lab.now + Span::micros(1);
     assert_eq!(lab.send("msee-pri", &[frame]).len(), 1);
     let [packets, bytes, policed, ..] = lab.meter("contoso private primary");
@@ -128,6 +128,20 @@ fn packets_over_the_way_outs_mtu_are_cut_and_every_piece_is_policed() {
     let frame = packet.eth(SENDER, lab.router("hub")).build();
     let text = shown(&lab.send("hub", &[frame]))[0].clone();
     assert!(text.contains("10.10.1.1 > 10.10.1.4: ICMP fragmentation needed mtu 1500"), "{text}");
+}
+
+#[test]
+fn a_packet_that_waits_for_its_neighbour_pays_the_link_once() {
+    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+    let customer = lab.neighbour("172.16.0.5");
+    lab.set(customer, NeighbourState::Incomplete);
+    let packet =
+        |size: usize| Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).udp(1, 2, &vec![7; size - 28]);
+    let frame = packet(1250).eth(SENDER, lab.router("hub")).build();
+    assert_eq!(lab.send("hub", &[frame.clone(), frame.clone()]), []);
+    lab.set(customer, NeighbourState::Reachable);
+    assert_eq!(lab.release().len(), 2);
+    assert_eq!(lab.send("hub", &vec![frame; 60]).len(), 48, "of 50 in the burst");
 }
 
 #[test]

@@ -200,7 +200,7 @@ impl Lab {
         self.workers.iter_mut().find_map(|own| {
             let (to, packets) =
                 own.out.workers.iter_mut().enumerate().find(|(_, p)| !p.is_empty())?;
-            Some((to, packets.drain(..).collect()))
+            Some((to, std::mem::take(packets)))
         })
     }
 
@@ -257,8 +257,8 @@ impl Lab {
     fn messages(&mut self) -> Vec<Message> {
         let punts = self.punts.drain(..);
         punts
-            .filter_map(|punt| match punt {
-                Punt::Message(message) => Some(message),
+            .map(|punt| match punt {
+                Punt::Message(message) => message,
                 Punt::Frame(..) => panic!("a frame was punted"),
             })
             .collect()

@@ -143,7 +143,7 @@ fn security_groups_are_stateful_in_both_directions() {
     let allowed = onprem(Packet::ip4([192, 168, 66, 1], [10, 10, 1, 4]).tcp(web(9), b""));
     let back = out(Packet::ip4([10, 10, 1, 4], [192, 168, 66, 1]).tcp(answer(9), b""));
 
-    assert_eq!(lab.send("msee-pri", &[denied.clone()]), [], "deny-lab");
+    assert_eq!(lab.send("msee-pri", std::slice::from_ref(&denied)), [], "deny-lab");
     assert_eq!(lab.send("msee-pri", &[allowed]).len(), 1, "allow-web");
     assert_eq!(lab.send("hub", &[back]).len(), 1, "its answer");
     assert_eq!(lab.send("hub", &[lone]).len(), 1, "the default rule, outbound");
