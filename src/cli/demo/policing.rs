@@ -17,11 +17,11 @@ use crate::wire::{eth, ip4, udp};
 /// What is offered: 1.5 times the bandwidth.
 const OFFERED_BPS: u64 = plan::BANDWIDTH_BPS / 2 * 3;
 /// How long.
-const TIME: Duration = Duration::from_millis(2600);
+const TIME: Duration = Duration::from_millis(3600);
 /// When the burst is used up for sure: 50 ms of tokens last 100 ms at 1.5 times the bandwidth.
 const AFTER_NS: u64 = 400_000_000;
 /// What is measured from there on.
-const WINDOW_NS: u64 = 2_000_000_000;
+const WINDOW_NS: u64 = 3_000_000_000;
 /// How far off the delivered rate may be, in percent.
 const TOLERANCE: f64 = 2.0;
 const PAYLOAD: usize = 1400;
@@ -114,7 +114,7 @@ mod tests {
             bytes: Vec::new(),
         };
         let burst = (0..500).map(|_| frame(7));
-        let steady = (1..15_000).map(|n| frame(7 + n * 200_000));
+        let steady = (1..20_000).map(|n| frame(7 + n * 200_000));
         let frames: Vec<_> = burst.chain(steady).collect();
         assert!((rate_mbit(&frames) - 40.0).abs() < 0.01, "{}", rate_mbit(&frames));
         assert!(rate_mbit(&[]).abs() < f64::EPSILON);
