@@ -147,10 +147,37 @@ fn learn(
 }
 
 /// The flow's hash: of the 5-tuple, or of what an ICMP error quotes, which runs the other way and
-/// so hashes alike.
+/// so hashes alike. While the later fragments of a datagram know no ports the first one's do not
+/// count either, so that all take one link and none overtakes the first.
 #[inline(always)]
 pub fn hash(seed: u64, frame: &[u8; FRAME_SIZE], row: &Row) -> u32 {
     let quoted = row.flags.has(Flags::ICMP_ERROR).then(|| quoted::tuple(frame, row)).flatten();
-    let tuple = quoted.unwrap_or_else(|| nsg::tuple(row));
+    let mut tuple = quoted.unwrap_or_else(|| nsg::tuple(row));
+    if row.flags.has(Flags::FRAGMENT) && !row.flags.has(Flags::FRAGMENT_KNOWN) {
+        (tuple.sport, tuple.dport) = (0, 0);
+    }
     flow::hash5(seed, tuple.src, tuple.dst, tuple.sport, tuple.dport, tuple.proto)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fragments_of_a_datagram_hash_alike_with_and_without_known_ports() {
+        let frame = [0; FRAME_SIZE];
+        let mut first =
+            Row { src: 1, dst: 2, proto: 17, sport: 1000, dport: 2000, ..Row::default() };
+        let whole = hash(7, &frame, &first);
+        first.flags.set(Flags::FRAGMENT);
+        let mut later = Row { sport: 0, dport: 0, ..first };
+        later.flags.set(Flags::LATER_FRAGMENT);
+        assert_eq!(hash(7, &frame, &first), hash(7, &frame, &later));
+        // Where ports were learned, fragments belong to their flow.
+        later = Row { sport: 1000, dport: 2000, ..later };
+        for row in [&mut first, &mut later] {
+            row.flags.set(Flags::FRAGMENT_KNOWN);
+            assert_eq!(hash(7, &frame, row), whole);
+        }
+    }
 }
