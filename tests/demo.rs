@@ -40,7 +40,7 @@ fn folder(pid: u32) -> PathBuf {
 /// Processes that were started by a demo with this folder: their command line names it.
 fn processes(folder: &Path) -> BTreeSet<u32> {
     let name = folder.display().to_string();
-    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &u32| {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

@@ -156,7 +156,8 @@ fn need_tun() -> Result<()> {
     std::fs::OpenOptions::new().read(true).write(true).open(device).map(drop).map_err(|error| {
         miette!(
             help = "load the driver with `modprobe tun`; in a container pass the device in \
-                    (docker: --device /dev/net/tun)",
+                    (docker: --device /dev/net/tun); where permission is denied, run as root or \
+                    let this user have the device",
             "the demo needs TAP devices, and {device} cannot be opened: {error}"
         )
     })
