@@ -3,7 +3,8 @@
 //!
 //! - **Reads** `vrf`, `dst`, `hash`, `ttl`, `flags`.
 //! - **Writes** `next_hop`: the next-hop id, then the id of the adjacency it came to.
-//! - **Ends** `no_route`, `blackhole`, `no_transit`, `no_link`, `ttl_expired`.
+//! - **Ends** `no_route`, `blackhole`, `no_transit`, `no_link`, `ttl_expired`,
+//!   `neighbour_unresolved`; holds packets for neighbours.
 
 use super::icmp::{self, Report};
 use super::state::{Held, WaitsFor};

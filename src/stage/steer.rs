@@ -8,9 +8,10 @@
 //! those lead.
 //!
 //! - **Reads** `attachment`, `src`, `dst`, `sport`, `dport`, `proto`, `flags`.
-//! - **Writes** `hash`, `shard`; `sport` and `dport` of later fragments.
+//! - **Writes** `hash`, `shard`; `sport` and `dport` of later fragments, zero where the first has
+//!   not come.
 //! - **Ends** `nat_fragment_unknown`, `nat_bad_icmp`, `nat_no_session`,
-//!   `nat_unsupported_protocol`; moves packets to another worker.
+//!   `nat_unsupported_protocol`, `ip4_too_short`; moves packets to another worker.
 
 use super::{Context, nat44, nsg, quoted};
 use crate::flow;

@@ -4,7 +4,7 @@
 //! - **Reads** the frame; `off`, `len`.
 //! - **Writes** `l3`, `ether_type`, `tags`, `outer`, `inner`; for IPv4 `src`, `dst`, `proto`,
 //!   `ip_len`, `ttl`, `l4`, `sport`, `dport`, `tcp_flags`, `icmp_type`, `flags`.
-//! - **Ends** `frame_too_short`, `third_tag`, `foreign_tag_type`; `ip4_too_short`,
+//! - **Ends** `frame_too_short`, `frame_too_long`, `third_tag`, `foreign_tag_type`; `ip4_too_short`,
 //!   `ip4_bad_checksum`, `ip4_bad_version`, `ip4_bad_header_length`, `ip4_bad_total_length`,
 //!   `ip4_bad_fragment`, `l4_too_short`, `martian_source`, `martian_destination`.
 
