@@ -156,7 +156,8 @@ pub fn mix(bench: &mut Bench) -> Vec<Traffic> {
         |n| tagged(tcp(onprem, [10, 20, 1, 4], 5000 + n, 443).eth(CE, EDGE1), &[1001, 200]).build();
     let in2out = |n: u16| {
         let host = n.to_le_bytes()[0];
-        let packet = Packet::ip4([192, 168, 3, host], [198, 51, 100, 10]).udp(5000 + n, 443, &[0; 18]);
+        let packet =
+            Packet::ip4([192, 168, 3, host], [198, 51, 100, 10]).udp(5000 + n, 443, &[0; 18]);
         tagged(packet.eth(CE, EDGE1), &[300]).build()
     };
     let answers = |n| tcp([10, 10, 1, 4], onprem, 443, 5000 + n).eth(WEB, HUB).build();
