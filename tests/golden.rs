@@ -4,6 +4,7 @@
 //! A case's captures and verdicts are in `tests/golden/CASE/`; `UPDATE_GOLDEN=1 cargo test --test
 //! golden` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of any")]
 #![allow(unreachable_pub, reason = "modules of a test binary")]
 
 #[path = "support/cases.rs"]

@@ -1,5 +1,7 @@
 //! One worker on memory ports with every neighbour known, for what must be measured or counted.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,7 +23,6 @@ use crate::lab::*;
 
 pub struct Bench {
     pub worker: Worker,
-    pub counters: Arc<Counters>,
     ends: Vec<End>,
     pool: Pool,
     ports: HashMap<String, usize>,
@@ -79,16 +80,7 @@ impl Bench {
         let ports = names.map(|(index, own)| (own.name.to_string(), index)).collect();
         let pool = pools.remove(0);
         let now = START;
-        Self {
-            worker,
-            counters,
-            ends,
-            pool,
-            ports,
-            now,
-            _compiled: compiled,
-            _published: published,
-        }
+        Self { worker, ends, pool, ports, now, _compiled: compiled, _published: published }
     }
 
     pub fn port(&self, name: &str) -> usize {
