@@ -9,10 +9,9 @@ use crossbeam::queue::ArrayQueue;
 use crate::frame::{BATCH, Batch, DropReason, Frame, Outgoing, Pool, Row};
 use crate::ids::{PortId, WorkerId};
 use crate::io::{Counts, Queue};
-use crate::neighbour::NeighbourState;
 use crate::pipeline;
 use crate::stage::icmp::{self, Report};
-use crate::stage::state::{HELD_SPAN, Held, WaitsFor};
+use crate::stage::state::{Fate, HELD_SPAN, Held, fate};
 use crate::stage::{Context, Outbox, Punt, Shards, police};
 use crate::sync::Reader;
 use crate::tables::{Counters, Tables};
@@ -350,28 +349,6 @@ impl Worker {
             out,
         };
         police::touch(&cx, now);
-    }
-}
-
-/// What is to be done with a held frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Waits,
-    Goes,
-    Late,
-}
-
-fn fate(tables: &Tables, held: &Held, now: Now) -> Fate {
-    let ready = match held.waits_for {
-        WaitsFor::Neighbour(id) => tables.words.load(id).state() != NeighbourState::Incomplete,
-        WaitsFor::Address(attachment, address) => {
-            tables.gleaned.contains_key(&(attachment, address))
-        }
-    };
-    match ready {
-        true => Fate::Goes,
-        false if now.since(held.since) >= HELD_SPAN => Fate::Late,
-        false => Fate::Waits,
     }
 }
 

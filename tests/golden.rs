@@ -4,6 +4,7 @@
 //! A case's captures and verdicts are in `tests/golden/CASE/`; `UPDATE_GOLDEN=1 cargo test --test
 //! golden` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, outside of any")]
 #![allow(unreachable_pub, reason = "modules of a test binary")]
 
 #[path = "support/cases.rs"]
@@ -146,7 +147,7 @@ fn every_case_leaves_what_it_left_when_it_was_checked() {
 
 fn options() -> Vec<Options> {
     let each = |workers| [1, 8, 64].map(|batch| Options { workers, batch, ..Options::default() });
-    [1, 2, 3].into_iter().flat_map(each).collect()
+    [1, 2].into_iter().flat_map(each).collect()
 }
 
 fn same_for_all(frames: &[In]) -> Result<(), TestCaseError> {
@@ -240,7 +241,7 @@ fn another_flow(bytes: &mut [u8], host: u8) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn any_traffic_leaves_the_same_for_any_workers_and_batches(frames in traffic()) {

@@ -7,7 +7,8 @@ use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
 use crate::ids::{SHARDS, ShardId};
 use crate::nat::{FragmentTable, Nat44Shard};
-use crate::tables::{Gateway, NatEntry};
+use crate::neighbour::NeighbourState;
+use crate::tables::{Gateway, NatEntry, Tables};
 use crate::time::{Now, Span};
 
 pub use crate::tables::waiting::{HELD_MOST, WaitsFor};
@@ -115,4 +116,30 @@ pub struct Held {
     pub frame: Frame,
     /// Its facts; look-up starts again from here.
     pub row: Row,
+}
+
+/// What is to be done with a held frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits on.
+    Waits,
+    /// Its neighbour is known, or has failed: look-up decides again.
+    Goes,
+    /// It waited too long.
+    Late,
+}
+
+/// What is to be done with a held frame at `now`.
+pub fn fate(tables: &Tables, held: &Held, now: Now) -> Fate {
+    let ready = match held.waits_for {
+        WaitsFor::Neighbour(id) => tables.words.load(id).state() != NeighbourState::Incomplete,
+        WaitsFor::Address(attachment, address) => {
+            tables.gleaned.contains_key(&(attachment, address))
+        }
+    };
+    match ready {
+        true => Fate::Goes,
+        false if now.since(held.since) >= HELD_SPAN => Fate::Late,
+        false => Fate::Waits,
+    }
 }

@@ -1,5 +1,7 @@
 //! One worker on memory ports with every neighbour known, for what must be measured or counted.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -21,7 +23,6 @@ use crate::lab::*;
 
 pub struct Bench {
     pub worker: Worker,
-    pub counters: Arc<Counters>,
     ends: Vec<End>,
     pool: Pool,
     ports: HashMap<String, usize>,
@@ -79,16 +80,7 @@ impl Bench {
         let ports = names.map(|(index, own)| (own.name.to_string(), index)).collect();
         let pool = pools.remove(0);
         let now = START;
-        Self {
-            worker,
-            counters,
-            ends,
-            pool,
-            ports,
-            now,
-            _compiled: compiled,
-            _published: published,
-        }
+        Self { worker, ends, pool, ports, now, _compiled: compiled, _published: published }
     }
 
     pub fn port(&self, name: &str) -> usize {
@@ -156,7 +148,8 @@ pub fn mix(bench: &mut Bench) -> Vec<Traffic> {
         |n| tagged(tcp(onprem, [10, 20, 1, 4], 5000 + n, 443).eth(CE, EDGE1), &[1001, 200]).build();
     let in2out = |n: u16| {
         let host = n.to_le_bytes()[0];
-        let packet = Packet::ip4([192, 168, 3, host], [198, 51, 100, 10]).udp(5000 + n, 443, &[0; 18]);
+        let packet =
+            Packet::ip4([192, 168, 3, host], [198, 51, 100, 10]).udp(5000 + n, 443, &[0; 18]);
         tagged(packet.eth(CE, EDGE1), &[300]).build()
     };
     let answers = |n| tcp([10, 10, 1, 4], onprem, 443, 5000 + n).eth(WEB, HUB).build();

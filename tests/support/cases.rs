@@ -289,8 +289,8 @@ fn routing() -> Vec<Case> {
         case(
             "held",
             "five packets for a neighbour that never answers: three wait, two go by name; after \
-             three requests a second apart the three follow, and the first sender that may be told \
-             is told that the host is unreachable",
+             three requests a second apart and five seconds in all the three are given up, and \
+             each sender is told that the host is unreachable",
             (0..5).map(|_| from_spoke(&udp(SPOKE_VM, [10, 20, 1, 99], 4))).collect(),
             &[("neighbour_unresolved", 5)],
         ),
@@ -351,8 +351,9 @@ fn hand_overs() -> Vec<Case> {
     vec![
         case(
             "handover-dot1q",
-            "one tag on the link, no provider: reaches the spoke untagged, and the answer leaves \
-             with C-tag 100",
+            "one tag on the link, no provider: reaches the spoke untagged. The answer's hash picks \
+             the secondary link, where nobody answers ARP: it waits until that neighbour fails, \
+             3 s after the start, and leaves by the primary with C-tag 100",
             vec![
                 (
                     "fab-pri",

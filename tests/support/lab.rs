@@ -68,7 +68,8 @@ pub fn udp(src: [u8; 4], dst: [u8; 4], size: usize) -> Packet {
 
 /// All customers' routers and the server say who they are.
 pub fn hello() -> Vec<In> {
-    let lines: [(&str, MacAddr, [u8; 4], [u8; 4], &[u16]); 8] = [
+    type Line = (&'static str, MacAddr, [u8; 4], [u8; 4], &'static [u16]);
+    let lines: [Line; 8] = [
         ("ce-1", CE, [172, 16, 0, 1], [172, 16, 0, 2], &[200]),
         ("ce-2", CE, [172, 16, 0, 5], [172, 16, 0, 6], &[200]),
         ("ce-1", CE, [203, 0, 113, 1], [203, 0, 113, 2], &[300]),
@@ -78,9 +79,9 @@ pub fn hello() -> Vec<In> {
         ("ce-3", CE, [172, 18, 0, 1], [172, 18, 0, 2], &[501, 200]),
         ("ce-3", CE, [172, 18, 0, 5], [172, 18, 0, 6], &[502, 200]),
     ];
-    let frame = |(i, (port, mac, sender, target, tags)): (usize, _)| In {
+    let frame = |(i, (port, mac, sender, target, tags)): (u64, Line)| In {
         port,
-        at: after(i as u64),
+        at: after(i),
         bytes: asks(mac, sender, target, tags),
     };
     (0..).zip(lines).map(frame).collect()
