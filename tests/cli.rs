@@ -1,7 +1,15 @@
 //! The commands as a user types them, where they need no network.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use thruway::io::pcap::{Reader, Writer};
+use thruway::time::Now;
+use thruway::wire::build::arp;
+use thruway::wire::eth::MacAddr;
+use thruway::wire::vlan::TagStack;
+use thruway::wire::{arp as op, show};
 
 fn thruway(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_thruway"))
@@ -88,4 +96,68 @@ fn run_refuses_an_interface_that_is_not_there() {
     let error = error(&output);
     assert!(error.contains("port a"), "{error}");
     assert!(!api.exists(), "a socket was left behind");
+}
+
+/// A capture of one ARP request of the customer's router for the edge's address.
+fn request(path: &Path) {
+    let mut capture = Writer::create(path).expect("a fresh folder");
+    let interface = capture.interface("ce-1").expect("a name");
+    let (router, edge) = (Ipv4Addr::new(172, 16, 0, 1), Ipv4Addr::new(172, 16, 0, 2));
+    let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+    let frame = arp(op::REQUEST, mac, router, MacAddr::ZERO, edge);
+    let frame = frame.tags(TagStack::single(200)).build();
+    capture.write(interface, Now(1_000_000_000), &frame).expect("room on disk");
+    capture.finish().expect("room on disk");
+}
+
+#[test]
+fn replay_gives_the_same_bytes_for_any_workers_and_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.pcapng");
+    request(&input);
+    let input = format!("ce-1={}", input.display());
+    let replayed = |workers: &str, batch: &str| {
+        let out = folder.path().join(format!("out-{workers}-{batch}"));
+        let output = thruway(&[
+            "replay",
+            "docs/examples/lab.toml",
+            "--in",
+            &input,
+            "--out",
+            out.to_str().unwrap(),
+            "--workers",
+            workers,
+            "--batch",
+            batch,
+            "--json",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        (std::fs::read(out.join("ce-1.pcapng")).unwrap(), out)
+    };
+    let (first, out) = replayed("1", "1");
+    for (workers, batch) in [("1", "64"), ("2", "1"), ("2", "64")] {
+        assert_eq!(replayed(workers, batch).0, first, "{workers} workers, batches of {batch}");
+    }
+    let mut reader = Reader::open(&out.join("ce-1.pcapng")).unwrap();
+    let mut lines = Vec::new();
+    while let Some(packet) = reader.next().unwrap() {
+        lines.push(show::show(packet.bytes));
+    }
+    let answered = |line: &String| line.contains("172.16.0.2 is-at") && line.contains("200");
+    assert!(lines.iter().any(answered), "no answer in {lines:#?}");
+}
+
+#[test]
+fn replay_names_the_ports_that_it_knows() {
+    let output = thruway(&[
+        "replay",
+        "docs/examples/lab.toml",
+        "--in",
+        "nope=x.pcapng",
+        "--out",
+        "/nonexistent",
+    ]);
+    assert!(!output.status.success());
+    let error = error(&output);
+    assert!(error.contains("nope") && error.contains("ce-1"), "{error}");
 }

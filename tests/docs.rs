@@ -32,11 +32,11 @@ type Proof = Result<(&'static str, &'static str), &'static str>;
 /// How each command of the README begins.
 const COMMANDS: &[(&str, Proof)] = &[
     ("scripts/check", Ok((".ci/run", "exec scripts/check"))),
-    ("cargo run --release -- demo", Err("the program has no commands in this tree yet")),
+    ("cargo run --release -- demo", Ok(("tests/demo.rs", "--json"))),
     ("thruway check", Ok(("tests/cli.rs", "\"check\""))),
-    ("thruway run", Err("the program has no commands in this tree yet")),
-    ("thruway show", Err("the program has no commands in this tree yet")),
-    ("thruway replay", Err("the program has no commands in this tree yet")),
+    ("thruway run", Ok(("tests/netns/fixture.rs", "\"run\""))),
+    ("thruway show", Ok(("tests/cli.rs", "\"show\", \"status\""))),
+    ("thruway replay", Ok(("tests/cli.rs", "\"replay\", \"docs/examples/lab.toml\""))),
 ];
 
 fn root() -> PathBuf {

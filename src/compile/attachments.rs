@@ -27,9 +27,8 @@ pub(super) fn add(build: &mut Builder<'_>) {
         }
     }
     for (index, circuit) in model.circuits.iter().enumerate() {
-        if circuit.usable() {
-            add_edges(build, index, circuit);
-        } else if circuit.links.is_some() {
+        add_edges(build, index, circuit);
+        if !circuit.usable() && circuit.links.is_some() {
             build.advice.push(format!(
                 "circuit {} forwards nothing: it is not Enabled and Provisioned",
                 circuit.name
@@ -135,10 +134,18 @@ fn pass_on_loss(build: &mut Builder<'_>, access: PortId, link: PortId) {
 
 fn add_edges(build: &mut Builder<'_>, index: usize, circuit: &Circuit) {
     let Some(links) = &circuit.links else { return };
-    for peering in circuit.peerings().filter(|peering| peering.enabled) {
+    for peering in circuit.peerings() {
+        let open = peering.enabled && circuit.usable();
         for (link, port) in links.iter() {
             let Some(port) = build.port(port) else { continue };
             let kind = peering.kind;
+            let name = format!("{} {kind} {link}", circuit.name);
+            let tags = circuit.link_tags(peering);
+            if !open {
+                let role = Role::Closed;
+                build.attach(Attachment { name, port, tags, mtu: LINK_MTU, meter: None, role });
+                continue;
+            }
             let meter = build.meter(MeterName {
                 circuit: circuit.name.to_string(),
                 peering: kind,
@@ -158,9 +165,9 @@ fn add_edges(build: &mut Builder<'_>, index: usize, circuit: &Circuit) {
                 Arc::new(sources)
             });
             let id = build.attach(Attachment {
-                name: format!("{} {kind} {link}", circuit.name),
+                name,
                 port,
-                tags: circuit.link_tags(peering),
+                tags,
                 mtu: LINK_MTU,
                 meter: Some(meter),
                 role: Role::Peering(PeeringSide {

@@ -179,13 +179,14 @@ impl<'a> Builder<'a> {
         self.adjacencies[adjacency.index()].fastpath = Some(gateway);
     }
 
-    /// The group of these paths, made at first mention.
-    pub(super) fn paths(&mut self, adjacencies: &[AdjacencyId]) -> PathGroupId {
-        let paths: Vec<_> =
-            adjacencies.iter().map(|id| (*id, self.adjacencies[id.index()].neighbour)).collect();
-        let known = self.path_groups.iter().position(|group| group.paths == paths);
+    /// The group of these paths, best tier first, made at first mention.
+    pub(super) fn paths(&mut self, tiers: &[Vec<AdjacencyId>]) -> PathGroupId {
+        let path = |id: &AdjacencyId| (*id, self.adjacencies[id.index()].neighbour);
+        let tiers = tiers.iter().map(|tier| tier.iter().map(path).collect()).collect();
+        let group = PathGroup { tiers };
+        let known = self.path_groups.iter().position(|own| *own == group);
         PathGroupId::from_index(known.unwrap_or_else(|| {
-            self.path_groups.push(PathGroup { paths });
+            self.path_groups.push(group);
             self.path_groups.len() - 1
         }))
     }
@@ -273,8 +274,11 @@ impl<'a> Builder<'a> {
             NextHop::Adjacency(id) => adjacency(id),
             NextHop::Gateway(id) => format!("gateway {}", self.gateways[id.index()].name),
             NextHop::Paths(id) => {
-                let paths = &self.path_groups[id.index()].paths;
-                paths.iter().map(|(id, _)| adjacency(*id)).collect::<Vec<_>>().join(", ")
+                let tier = |paths: &Vec<(AdjacencyId, _)>| {
+                    paths.iter().map(|(id, _)| adjacency(*id)).collect::<Vec<_>>().join(", ")
+                };
+                let tiers = &self.path_groups[id.index()].tiers;
+                tiers.iter().map(tier).collect::<Vec<_>>().join("; else ")
             }
         }
     }

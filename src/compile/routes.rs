@@ -64,20 +64,28 @@ fn learn(build: &mut Builder<'_>) -> Learned {
             ));
         }
         let most = if model.service.limits { limit } else { usize::MAX };
-        let best = prefixes.into_iter().take(most);
-        let best = best.map(|(prefix, all)| (prefix, build.paths(&best_of(all))));
+        prefixes = prefixes.into_iter().take(most).collect();
+        let best = prefixes.keys().map(|prefix| (*prefix, build.paths(&tiers(&prefixes, *prefix))));
         learned.insert(index, best.collect());
     }
     learned
 }
 
-/// Highest weight, then shortest AS path; what is equal shares the flows.
-fn best_of(mut candidates: Vec<Candidate>) -> Vec<AdjacencyId> {
+/// The ways to a prefix, best first: highest weight, then shortest AS path; what is equal shares
+/// the flows. When all of them are down it is as if they had been withdrawn, and the next shorter
+/// prefix that covers this one shows the way.
+fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<AdjacencyId>> {
+    let mut covering: Vec<_> = prefixes.iter().filter(|(own, _)| own.contains(&prefix)).collect();
+    covering.sort_by_key(|(own, _)| std::cmp::Reverse(own.prefix_len()));
     let rank = |own: &Candidate| (std::cmp::Reverse(own.weight), own.as_path_len);
-    candidates.sort_by_key(rank);
-    let best = candidates.first().map(rank);
-    let equal = candidates.iter().take_while(|own| Some(rank(own)) == best);
-    equal.map(|own| own.adjacency).collect()
+    let mut tiers = Vec::new();
+    for (_, candidates) in covering {
+        let mut sorted = candidates.clone();
+        sorted.sort_by_key(rank);
+        let equal = sorted.chunk_by(|a, b| rank(a) == rank(b));
+        tiers.extend(equal.map(|tier| tier.iter().map(|own| own.adjacency).collect::<Vec<_>>()));
+    }
+    tiers
 }
 
 /// A circuit's static routes over the links of a peering: prefix, AS path length, adjacency.
@@ -276,9 +284,9 @@ fn add_microsoft(build: &mut Builder<'_>) {
             prefixes.entry(prefix).or_default().push(candidate);
         }
     }
-    for (prefix, candidates) in prefixes {
-        let paths = build.paths(&best_of(candidates));
-        build.route(core, prefix, NextHop::Paths(paths));
+    for prefix in prefixes.keys() {
+        let paths = build.paths(&tiers(&prefixes, *prefix));
+        build.route(core, *prefix, NextHop::Paths(paths));
     }
     for (index, service) in model.services.iter().enumerate() {
         let Some(attachment) = build.known.services.get(&index).copied() else { continue };

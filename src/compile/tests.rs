@@ -9,7 +9,9 @@ use crate::config;
 use crate::flow::Tuple;
 use crate::flow::rules::{Action, RuleDirection};
 use crate::frame::DropReason;
+use crate::ids::NeighbourId;
 use crate::model::{StaticRoute, Udr, UdrNextHop};
+use crate::neighbour::{NeighbourState, Word};
 use crate::tables::NextHop;
 
 const LAB: &str = include_str!("../../docs/examples/lab.toml");
@@ -43,8 +45,8 @@ fn leads(own: &Compiled, vrf: &str, address: &str) -> String {
         NextHop::Adjacency(id) => via(id),
         NextHop::Gateway(id) => format!("gateway {}", tables.gateway(id).name),
         NextHop::Paths(id) => {
-            let mut all: Vec<_> =
-                tables.path_group(id).paths.iter().map(|(id, _)| via(*id)).collect();
+            let best = &tables.path_group(id).tiers[0];
+            let mut all: Vec<_> = best.iter().map(|(id, _)| via(*id)).collect();
             all.sort();
             all.join(" ")
         }
@@ -178,6 +180,47 @@ fn second(weight: u16, as_path_len: u8) -> String {
          [[route]]\ncircuit = \"fabrikam\"\npeering = \"private\"\nprefix = \"192.168.0.0/16\"\n\
          as_path_len = {as_path_len}\n"
     )
+}
+
+/// Where flows to an address go while the neighbours with these addresses do not answer.
+fn without(own: &Compiled, vrf: &str, address: &str, dead: &[&str]) -> Option<String> {
+    let tables = &own.tables;
+    let index = own.vrfs.iter().position(|info| info.name == vrf).unwrap();
+    let address: Ipv4Addr = address.parse().unwrap();
+    let NextHop::Paths(group) = tables.next_hop(tables.fibs[index].lookup(address.into())) else {
+        panic!("{address} has no paths");
+    };
+    for (at, spec) in own.neighbours.iter().enumerate() {
+        let state = match dead.contains(&spec.address.to_string().as_str()) {
+            true => NeighbourState::Down,
+            false => NeighbourState::Reachable,
+        };
+        tables.words.store(NeighbourId::from_index(at), Word::new(MacAddr([2; 6]), state));
+    }
+    let chosen = (0..64).map(|flow: u32| {
+        let hash = flow.wrapping_mul(0x9e37_79b9);
+        let id = tables.path_group(group).choose(hash, &tables.words)?;
+        Some(Ipv4Addr::from(tables.adjacency(id).address).to_string())
+    });
+    let mut all: Vec<String> = chosen.collect::<Option<_>>()?;
+    all.sort();
+    all.dedup();
+    Some(all.join(" "))
+}
+
+#[test]
+fn dead_paths_count_as_withdrawn_routes() {
+    // The site behind the secondary alone is covered by the prefix that both links carry.
+    let own = compiled(&[], "");
+    let site = |dead: &[&str]| without(&own, "hub workload", "192.168.50.1", dead);
+    assert_eq!(site(&[]).as_deref(), Some(SEC), "the longest prefix while it lives");
+    assert_eq!(site(&[SEC]).as_deref(), Some(PRI), "then the next shorter one");
+    assert_eq!(site(&[SEC, PRI]), None);
+    // A longer AS path, or a lower weight, is still a path.
+    let second = compiled(&[], &second(1, 9));
+    let far = |dead: &[&str]| without(&second, "hub workload", "192.168.1.1", dead);
+    assert_eq!(far(&[]).as_deref(), Some(BOTH));
+    assert!(far(&[PRI, SEC]).is_some(), "the other circuit takes over");
 }
 
 #[test]

@@ -188,7 +188,7 @@ impl Sources<'_> {
                 Role::Peering(_) => "On-Prem",
                 Role::Subnet(_) => "VM",
                 Role::Service(_) => "Service",
-                Role::CrossConnect(_) => continue,
+                Role::CrossConnect(_) | Role::Closed => continue,
             };
             rows.push(Arp {
                 age: 0,

@@ -152,8 +152,6 @@ drop_reasons! {
     PuntFull = "punt_full";
     /// A super-frame that cannot be cut: no TCP or UDP segments, or broken offload fields.
     SuperFrame = "super_frame";
-    /// A message for control that says nothing it can use.
-    PuntUnused = "punt_unused";
 }
 
 impl std::fmt::Display for DropReason {

@@ -3,7 +3,7 @@
 //!
 //! - **Reads** `port`, `tags`, `outer`, `inner`, `ether_type`, the destination MAC address.
 //! - **Writes** `attachment`, `vrf`.
-//! - **Ends** `unknown_tag`, `missing_tag`, `link_local_group`, `not_our_mac`,
+//! - **Ends** `peering_down`, `unknown_tag`, `missing_tag`, `link_local_group`, `not_our_mac`,
 //!   `ip6_not_forwarded`, `unknown_ether_type`.
 
 use super::{Context, Sorted};
@@ -54,6 +54,7 @@ fn one(tables: &Tables, row: &mut Row, mac: MacAddr) -> Result<Kind, DropReason>
         Role::Peering(side) => row.vrf = side.vrf,
         Role::Subnet(side) => row.vrf = side.vrf,
         Role::Service(side) => row.vrf = side.vrf,
+        Role::Closed => return Err(DropReason::PeeringDown),
     }
     routed(attachment, row, mac)
 }

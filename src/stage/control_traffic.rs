@@ -40,7 +40,7 @@ fn is_control4(tables: &Tables, row: &Row, packet: &[u8]) -> Option<bool> {
             cross.own_subnets.iter().any(own)
         }
         Role::Peering(side) => dst == side.address,
-        Role::Subnet(_) | Role::Service(_) => false,
+        Role::Subnet(_) | Role::Service(_) | Role::Closed => false,
     };
     let whole = ip.flags_fragment.get() & OFFSET == 0;
     Some(on_link && whole && has_control_ports(ip.proto, packet.get(ip.header_len()..)?)?)

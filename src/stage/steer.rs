@@ -90,7 +90,7 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
         Role::Peering(side) => side.stateful,
         // The packet may be for a subnet that has a group where its own has none.
         Role::Subnet(_) => !tables.nsgs.is_empty(),
-        Role::Service(_) => false,
+        Role::Service(_) | Role::Closed => false,
     };
     if !stateful {
         return Ok(Owner::Nobody);

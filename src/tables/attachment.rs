@@ -36,6 +36,8 @@ pub enum Role {
     Subnet(SubnetSide),
     /// A public service behind Microsoft peering.
     Service(ServiceSide),
+    /// A peering that is disabled, or whose circuit is not provisioned: takes nothing.
+    Closed,
 }
 
 /// One end of a provider's layer-2 cross-connect.
@@ -104,7 +106,7 @@ impl Attachment {
     /// The MAC address and address that thruway has here; none at layer 2.
     pub fn own(&self) -> Option<(MacAddr, u32)> {
         match &self.role {
-            Role::CrossConnect(_) => None,
+            Role::CrossConnect(_) | Role::Closed => None,
             Role::Peering(side) => Some((side.mac, side.address)),
             Role::Subnet(side) => Some((side.mac, side.address)),
             Role::Service(side) => Some((side.mac, side.address)),

@@ -83,36 +83,34 @@ impl Adjacency {
     }
 }
 
-/// Equal-cost paths: a flow keeps its path as long as that path lives.
-#[derive(Clone, Debug)]
+/// Ways to one prefix, best first: equal paths share the flows of the first tier that has a usable
+/// one, as if routes over dead links had been withdrawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathGroup {
-    /// Each path's adjacency and the word of its neighbour.
-    pub paths: Vec<(AdjacencyId, NeighbourId)>,
+    /// Each tier's paths: adjacency, and the word of its neighbour.
+    pub tiers: Vec<Vec<(AdjacencyId, NeighbourId)>>,
 }
 
 impl PathGroup {
     /// The path of a flow with this hash, or none when all are down.
-    ///
-    /// Only flows whose path died move, and they spread over what is left.
     #[inline]
     pub fn choose(&self, hash: u32, words: &Words) -> Option<AdjacencyId> {
-        let count = self.paths.len();
-        if count == 0 {
-            return None;
-        }
-        let first = spread(hash, count);
-        let (adjacency, neighbour) = self.paths[first];
-        if usable(words, neighbour) {
-            return Some(adjacency);
-        }
-        let alive = || self.paths.iter().filter(|(_, neighbour)| usable(words, *neighbour));
-        let left = alive().count();
-        if left == 0 {
-            return None;
-        }
-        let again = spread(hash.wrapping_mul(0x9e37_79b1).rotate_left(16), left);
-        alive().nth(again).map(|(adjacency, _)| *adjacency)
+        self.tiers.iter().find_map(|tier| choose(tier, hash, words))
     }
+}
+
+/// The path of a flow among equal ones. A flow keeps its path as long as that lives: only flows
+/// whose path died move, and they spread over what is left.
+#[inline]
+fn choose(paths: &[(AdjacencyId, NeighbourId)], hash: u32, words: &Words) -> Option<AdjacencyId> {
+    let (adjacency, neighbour) = *paths.get(spread(hash, paths.len()))?;
+    if usable(words, neighbour) {
+        return Some(adjacency);
+    }
+    let alive = || paths.iter().filter(|(_, neighbour)| usable(words, *neighbour));
+    let left = alive().count();
+    let again = spread(hash.wrapping_mul(0x9e37_79b1).rotate_left(16), left);
+    alive().nth(again).map(|(adjacency, _)| *adjacency)
 }
 
 /// Whether a path's neighbour has answered, or may yet: false once its link is down or it failed.
