@@ -143,20 +143,18 @@ fn replay_gives_the_same_bytes_for_any_workers_and_batches() {
     while let Some(packet) = reader.next().unwrap() {
         lines.push(show::show(packet.bytes));
     }
-    let answered = |line: &String| line.contains("172.16.0.2 is-at") && line.contains("200");
+    let answered = |line: &String| line.contains("c-tag 200 ARP 172.16.0.2 is at");
     assert!(lines.iter().any(answered), "no answer in {lines:#?}");
 }
 
 #[test]
 fn replay_names_the_ports_that_it_knows() {
-    let output = thruway(&[
-        "replay",
-        "docs/examples/lab.toml",
-        "--in",
-        "nope=x.pcapng",
-        "--out",
-        "/nonexistent",
-    ]);
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("in.pcapng");
+    request(&input);
+    let (input, out) = (format!("nope={}", input.display()), folder.path().join("out"));
+    let file = "docs/examples/lab.toml";
+    let output = thruway(&["replay", file, "--in", &input, "--out", out.to_str().unwrap()]);
     assert!(!output.status.success());
     let error = error(&output);
     assert!(error.contains("nope") && error.contains("ce-1"), "{error}");

@@ -36,7 +36,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("thruway check", Ok(("tests/cli.rs", "\"check\""))),
     ("thruway run", Ok(("tests/netns/fixture.rs", "\"run\""))),
     ("thruway show", Ok(("tests/cli.rs", "\"show\", \"status\""))),
-    ("thruway replay", Ok(("tests/cli.rs", "\"replay\", \"docs/examples/lab.toml\""))),
+    ("thruway replay", Ok(("tests/cli.rs", "\"replay\""))),
 ];
 
 fn root() -> PathBuf {
