@@ -1,9 +1,9 @@
 //! Everything crosses, whatever it crosses on: private peering past and through the gateway, and
-//! Microsoft peering with NAT; ping, a flood, TCP in both directions, UDP.
+//! Microsoft peering with NAT; ping, a flood, TCP in both directions, UDP, a file by HTTP.
 
 use crate::config::{Medium, Processes};
 use crate::fixture::{FAST, GATEWAY, Net, SERVICE, Setup, with};
-use crate::programs::{iperf3, ping_all, received, warm_up};
+use crate::programs::{fetch, iperf3, ping_all, received, warm_up};
 
 /// Bytes of each TCP transfer.
 const BULK: u64 = 8 << 20;
@@ -25,13 +25,15 @@ fn everything(net: &mut Net) {
         assert!(sum["packets"].as_u64().unwrap() > 1000, "{sum}");
         assert!(lost <= net.lost() - before, "{lost} datagrams vanished: {sum}");
         assert_eq!(sum["out_of_order"].as_u64().unwrap_or(0), 0, "{sum}");
+        let content: Vec<u8> = (0..300_000u32).map(|i| (i ^ (i >> 8)).to_le_bytes()[0]).collect();
+        fetch(net, address, net.folder.path(), &content);
     }
     // No traffic of this machine exceeds 10 Gbit/s for the 10 ms of the burst.
     assert_eq!(net.dropped("policed"), 0);
 }
 
 fn everything_crosses(medium: Medium, workers: u8, processes: Processes) {
-    with(Setup { medium, workers, processes }, &["ping", "iperf3"], everything);
+    with(Setup { medium, workers, processes }, &["ping", "iperf3", "curl", "python3"], everything);
 }
 
 #[test]

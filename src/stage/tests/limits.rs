@@ -113,6 +113,32 @@ fn a_gateways_packets_and_new_flows_run_out() {
 }
 
 #[test]
+fn a_gateways_new_flows_and_bits_run_out_by_their_own_names() {
+    // ErGw1AZ: 7,000 new flows and 1 Gbit a second; the buckets hold 50 ms: 350, and 6,250,000 bytes.
+    let mut lab = Lab::with(&[
+        ("fastpath = true", "fastpath = false"),
+        NO_GROUP,
+        ("sku = \"ErGw3AZ\"", "sku = \"ErGw1AZ\""),
+        ("bandwidth        = \"1 Gbps\"", "bandwidth        = \"10 Gbps\""),
+    ]);
+    let router = lab.router("msee-pri");
+    let flow = |port: u16, size: usize| {
+        let packet =
+            Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).udp(port, 2, &vec![7; size - 28]);
+        packet.eth(SENDER, router).tags(PRIVATE).build()
+    };
+    let first: Vec<_> = (0..360).map(|port| flow(port, 60)).collect();
+    let passed: usize = first.chunks(60).map(|some| lab.send("msee-pri", some).len()).sum();
+    assert_eq!(passed, 350);
+    assert_eq!(lab.drops(), [("gateway_new_flows", 10)]);
+    // The first packets took 350 times 60 bytes; what is left is 4,449 times 1,400.
+    let more = vec![flow(0, 1400); 60];
+    let passed: usize = (0..75).map(|_| lab.send("msee-pri", &more).len()).sum();
+    assert_eq!(passed, 4449);
+    assert!(lab.drops().contains(&("gateway_bits", 75 * 60 - 4449)), "{:?}", lab.drops());
+}
+
+#[test]
 fn packets_over_the_way_outs_mtu_are_cut_and_every_piece_is_policed() {
     let mut lab = Lab::with(&[SLOW, NO_GROUP]);
     let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).id(5).udp(1, 2, &[7; 1572]);
