@@ -72,6 +72,23 @@ pub(crate) fn with(setup: Setup, needed: &[&str], scenario: impl FnOnce(&mut Net
     net.end(Signal::TERM);
 }
 
+/// When a scenario fails, what thruway said and saw is half of the answer.
+impl Drop for Net {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for (process, socket) in &self.running {
+            println!("{}: {:#?}", socket.display(), process.lines());
+            for topic in [Topic::Drops, Topic::Arp, Topic::Ports] {
+                if let Ok(answer) = client::ask(socket, topic) {
+                    println!("{}: {answer:#}", topic.name());
+                }
+            }
+        }
+    }
+}
+
 impl Net {
     fn start(setup: Setup, turn: MutexGuard<'static, ()>) -> Option<Self> {
         let netns = |label: &str| match Netns::new(label) {
