@@ -154,9 +154,8 @@ impl Worker {
             self.keep_house_at = now + HOUSEKEEPING;
             self.keep_house(now);
         }
-        if work > 0 {
-            self.parts.counters.busy_turns.add(1);
-        }
+        let counters = &self.parts.counters;
+        if work > 0 { &counters.busy_turns } else { &counters.idle_turns }.add(1);
         work
     }
 

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
-use miette::{IntoDiagnostic, Result, miette};
+use miette::{Result, miette};
 use serde_json::Value;
-use tokio::net::UnixStream;
 
 use crate::control::api::{Topic, default_folder};
+use crate::control::client::{self, AskError};
 
 /// The socket to ask: the one given, or the only one there is.
 ///
@@ -49,31 +46,11 @@ pub fn socket(given: Option<&Path>) -> Result<PathBuf> {
 /// # Errors
 /// When nobody listens there, or the answer is not JSON.
 pub fn ask(socket: &Path, topic: Topic) -> Result<Value> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-    runtime.block_on(request(socket, topic))
-}
-
-async fn request(socket: &Path, topic: Topic) -> Result<Value> {
-    let stream = UnixStream::connect(socket).await.map_err(|error| {
-        miette!(
+    client::ask(socket, topic).map_err(|error| match error {
+        AskError::Unreachable { .. } => miette!(
             help = "is it still running? `thruway run FILE` prints its socket when it is ready",
-            "cannot reach thruway at {}: {error}",
-            socket.display()
-        )
-    })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.into_diagnostic()?;
-    tokio::spawn(connection);
-    let request = hyper::Request::get(topic.path())
-        .header("host", "thruway")
-        .body(Empty::<Bytes>::new())
-        .into_diagnostic()?;
-    let response = sender.send_request(request).await.into_diagnostic()?;
-    let status = response.status();
-    let body = response.into_body().collect().await.into_diagnostic()?.to_bytes();
-    if !status.is_success() {
-        return Err(miette!("thruway answered {status}: {}", String::from_utf8_lossy(&body)));
-    }
-    serde_json::from_slice(&body).into_diagnostic()
+            "{error}"
+        ),
+        other => miette!("{other}"),
+    })
 }

@@ -9,18 +9,16 @@ mod plan;
 mod policing;
 mod private;
 mod proof;
-mod scratch;
 mod screen;
 mod signals;
 mod site;
 
 use std::process::ExitCode;
 
-use miette::{Result, miette};
+use miette::{IntoDiagnostic, Result, miette};
 
-use crate::lab::{self, LabError};
+use crate::lab::{self, LabError, Scratch};
 use proof::{Claim, Proof};
-use scratch::Scratch;
 use screen::Screen;
 use signals::Signals;
 use site::Site;
@@ -118,7 +116,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let _privilege = lab::prepare().map_err(impossible)?;
     need_tun()?;
     let screen = Screen::new(args.json, args.step);
-    let scratch = Scratch::new()?;
+    let scratch = Scratch::new("demo").into_diagnostic()?;
     let signals = Signals::listen(scratch.path().to_owned())?;
     screen.open();
     let site = Site::build(scratch, |what| screen.built(what))?;

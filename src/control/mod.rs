@@ -2,6 +2,7 @@
 //! ways and no fourth: published tables down, counters up, a punt ring and its twin.
 
 pub mod api;
+pub mod client;
 pub mod plane;
 pub mod ports;
 pub mod report;

@@ -93,6 +93,11 @@ impl Ports {
         self.ports.iter().zip(self.states.iter().copied())
     }
 
+    /// Frames that each port's rings had no room for.
+    pub fn ring_drops(&mut self) -> Vec<u64> {
+        self.ports.iter_mut().map(Port::ring_drops).collect()
+    }
+
     /// Looks at every port, brings back those that are gone, passes on the loss of links, and
     /// returns what changed.
     pub fn watch(&mut self, now: Now, loss: &[LossPath]) -> Vec<Change> {

@@ -39,6 +39,8 @@ impl Sources<'_> {
             workers: self.counters.len(),
             accounts: Accounts::of(self.counters.iter().copied()),
             handed_over: total(self.counters, |own| &own.handed_over),
+            busy_turns: total(self.counters, |own| &own.busy_turns),
+            idle_turns: total(self.counters, |own| &own.idle_turns),
             drops: drops(self.counters),
         }
     }
@@ -151,13 +153,14 @@ impl Sources<'_> {
     }
 
     /// Ports.
-    pub fn ports(&self, ports: &Ports) -> Vec<Port> {
-        let named = self.model.ports.iter().zip(ports.iter()).enumerate();
+    pub fn ports(&self, ports: &mut Ports) -> Vec<Port> {
+        let lost = ports.ring_drops();
+        let named = self.model.ports.iter().zip(ports.iter()).zip(lost).enumerate();
         let sum = |id: PortId, of: fn(&crate::tables::counters::PortCounters) -> &_| {
             total(self.counters, |own| of(own.port(id)))
         };
         named
-            .map(|(index, (own, (port, state)))| {
+            .map(|(index, ((own, (port, state)), ring_full))| {
                 let id = PortId::from_index(index);
                 Port {
                     name: own.name.to_string(),
@@ -173,6 +176,7 @@ impl Sources<'_> {
                     tx_frames: sum(id, |own| &own.tx_frames),
                     tx_bytes: sum(id, |own| &own.tx_bytes),
                     dropped: sum(id, |own| &own.dropped),
+                    ring_full,
                 }
             })
             .collect()

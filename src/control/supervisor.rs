@@ -290,7 +290,7 @@ impl Running {
         !changes.is_empty()
     }
 
-    fn answer(&self, query: Query) {
+    fn answer(&mut self, query: Query) {
         let counters: Vec<&Counters> = self.counters.iter().map(Arc::as_ref).collect();
         let sources = Sources { model: &self.model, compiled: &self.compiled, counters: &counters };
         let now = clock::now();
@@ -303,7 +303,7 @@ impl Running {
             Topic::Arp => to_json(sources.arp(&self.plane, now)),
             Topic::Routes => to_json(sources.routes()),
             Topic::Gateways => to_json(sources.gateways(now)),
-            Topic::Ports => to_json(sources.ports(&self.ports)),
+            Topic::Ports => to_json(sources.ports(&mut self.ports)),
             Topic::Drops => to_json(super::view::drops(&counters)),
             Topic::Nat => {
                 self.ask_sessions(query.reply, now);

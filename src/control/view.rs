@@ -101,6 +101,8 @@ pub struct Port {
     pub tx_bytes: u64,
     /// Packets that came in here, or were to go out here, and were dropped.
     pub dropped: u64,
+    /// Frames that the kernel lost before they came in: the receive ring was full.
+    pub ring_full: u64,
 }
 
 /// One link of a circuit's peering, on one side.
@@ -257,6 +259,10 @@ pub struct Status {
     pub accounts: Accounts,
     /// Packets that changed workers.
     pub handed_over: u64,
+    /// Turns of workers that found work.
+    pub busy_turns: u64,
+    /// Turns of workers that found none.
+    pub idle_turns: u64,
     /// By reason.
     pub drops: Vec<Drop>,
 }

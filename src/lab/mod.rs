@@ -11,9 +11,11 @@ pub mod interface;
 pub mod netns;
 pub mod process;
 pub mod route;
+mod scratch;
 mod sys;
 pub mod task;
 pub mod traffic;
+mod tuning;
 pub mod wait;
 
 use std::collections::BTreeMap;
@@ -21,10 +23,11 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 pub use error::LabError;
-pub use interface::{Interface, veth};
+pub use interface::{Interface, InterfaceCounters, veth};
 pub use netns::{Netns, Privilege, enter_user_namespace, prepare};
 pub use process::{Process, die_with_parent};
 pub use route::{Hop, Route};
+pub use scratch::Scratch;
 pub use task::{Stop, Task};
 
 /// How long a process gets to end by itself when the lab is taken down.

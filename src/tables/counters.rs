@@ -38,6 +38,8 @@ pub struct Counters {
     pub handed_over: Counter,
     /// Turns that found work.
     pub busy_turns: Counter,
+    /// Turns that found none.
+    pub idle_turns: Counter,
     /// By [`DropReason`].
     pub dropped: [Counter; DropReason::COUNT],
     ports: Box<[PortCounters]>,
@@ -112,6 +114,7 @@ impl Counters {
             held: Counter::default(),
             handed_over: Counter::default(),
             busy_turns: Counter::default(),
+            idle_turns: Counter::default(),
             dropped: std::array::from_fn(|_| Counter::default()),
             ports: boxed(names.ports),
             meters: boxed(names.meters),

@@ -14,12 +14,11 @@ use miette::{IntoDiagnostic, Result, WrapErr, miette};
 use serde::de::DeserializeOwned;
 
 use super::plan::{self, Host};
-use super::scratch::Scratch;
 use crate::cli::client;
 use crate::control::api::Topic;
 use crate::control::view::{Circuit, Gateway, Meter, Port, Status};
 use crate::lab::traffic::{EchoServer, PingOptions, ping};
-use crate::lab::{Interface, Lab, Netns, Process, Route, process, veth, wait};
+use crate::lab::{Interface, Lab, Netns, Process, Route, Scratch, process, veth, wait};
 
 /// How long a process may take until packets flow.
 const START: Duration = Duration::from_secs(10);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
 /// The processors that this thread may run on, in ascending order.
 ///
@@ -18,10 +18,34 @@ pub fn allowed() -> io::Result<Vec<usize>> {
 /// # Errors
 /// `EINVAL` when there is no such processor, or it is not among the [`allowed`] ones.
 pub fn pin(cpu: usize) -> io::Result<()> {
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(io::Error::from_raw_os_error(libc::EINVAL));
-    }
+    restrict(&[cpu])
+}
+
+/// Keeps the calling thread, and threads and processes that it starts from now on, to `cpus`.
+///
+/// # Errors
+/// `EINVAL` when none of them exists and is among the [`allowed`] ones.
+pub fn restrict(cpus: &[usize]) -> io::Result<()> {
+    Ok(sched_setaffinity(None, &set(cpus)?)?)
+}
+
+/// Keeps another thread, by its id, to `cpus`.
+///
+/// # Errors
+/// `ESRCH` when it is gone, `EPERM` when it is not ours, `EINVAL` as [`restrict`].
+pub fn restrict_thread(id: u32, cpus: &[usize]) -> io::Result<()> {
+    let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+    Ok(sched_setaffinity(Some(id), &set(cpus)?)?)
+}
+
+fn set(cpus: &[usize]) -> io::Result<CpuSet> {
     let mut set = CpuSet::new();
-    set.set(cpu);
-    Ok(sched_setaffinity(None, &set)?)
+    for &cpu in cpus {
+        if cpu >= CpuSet::MAX_CPU {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
+        set.set(cpu);
+    }
+    Ok(set)
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sockopt};
 
+use crate::io::sys::bpf::Classic;
+use crate::io::sys::packet;
 use crate::lab::error::{Doing, LabError};
 use crate::lab::interface::Interface;
 use crate::lab::sys;
@@ -48,6 +50,14 @@ impl FrameSocket {
     /// # Errors
     /// When the interface does not exist or raw sockets are not permitted.
     pub fn open(interface: &Interface) -> Result<Self, LabError> {
+        Self::open_for(interface, &[])
+    }
+
+    /// As [`FrameSocket::open`], for the frames alone that `program` takes; an empty one takes all.
+    ///
+    /// # Errors
+    /// As [`FrameSocket::open`].
+    pub fn open_for(interface: &Interface, program: &[Classic]) -> Result<Self, LabError> {
         let index = interface.index()?;
         let name = interface.name().to_owned();
         let what = || format!("opening a packet socket on {name}");
@@ -58,6 +68,9 @@ impl FrameSocket {
                 .doing(what)?;
             // A smaller buffer than asked for will do.
             let _ = sockopt::set_socket_recv_buffer_size_force(&fd, 16 << 20);
+            if !program.is_empty() {
+                packet::set_filter(&fd, program).doing(what)?;
+            }
             sys::bind_packet(fd.as_fd(), index).doing(what)?;
             Ok::<_, LabError>(fd)
         })??;
@@ -96,11 +109,11 @@ impl FrameSocket {
         format!("receiving on {}", self.name)
     }
 
-    fn fd(&self) -> BorrowedFd<'_> {
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 
-    fn receive_now(&mut self) -> Result<Option<CapturedFrame>, LabError> {
+    pub(super) fn receive_now(&mut self) -> Result<Option<CapturedFrame>, LabError> {
         let meta = match sys::receive_packet(self.fd.as_fd(), &mut self.buffer) {
             Ok(meta) => meta,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(None),

@@ -4,6 +4,7 @@
 //! every report is a plain value that serialises. Rates are in bit/s, times in the unit of the
 //! field's name.
 
+pub mod arp;
 pub mod capture;
 pub mod counters;
 pub mod echo;
@@ -18,6 +19,7 @@ mod tcp_ends;
 pub mod traceroute;
 pub mod udp;
 
+pub use arp::{ArpServer, Station};
 pub use capture::{Capture, CaptureLimits, CapturedFrame, FrameSocket};
 pub use counters::{KernelCounters, kernel_counters};
 pub use echo::{EchoReply, EchoServer, tcp_request, udp_probe};
