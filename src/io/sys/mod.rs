@@ -13,6 +13,7 @@ pub mod send;
 pub mod sockopt;
 pub mod tsc;
 pub mod tun;
+pub mod tx_ring;
 
 use std::io;
 

@@ -144,6 +144,23 @@ pub fn set_shut(fd: impl AsFd, shut: bool) -> io::Result<()> {
     sockopt::set(fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0i32)
 }
 
+/// Lets only those frames in that the program takes; it runs before the first frame comes when the
+/// socket is not bound yet.
+///
+/// # Errors
+/// `EINVAL` when the kernel's checker refuses the program.
+pub fn set_filter(fd: impl AsFd, program: &[Classic]) -> io::Result<()> {
+    sockopt::set_program(fd, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, program)
+}
+
+/// A transmit ring passes over frames that are badly formed, where it would stop.
+///
+/// # Errors
+/// `EBUSY` once there is a ring.
+pub fn skip_bad_frames(fd: impl AsFd) -> io::Result<()> {
+    set(fd, libc::PACKET_LOSS, 1)
+}
+
 /// Frames are spread over the sockets of a group by a classic BPF program; returns the group.
 ///
 /// With `group` `None` a new one is made, and `program` tells it how to spread.

@@ -21,11 +21,11 @@ pub const OFFLOAD_HEADER: usize = 10;
 /// `struct tpacket_req`.
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
-struct Request {
-    block_size: u32,
-    blocks: u32,
-    slot_size: u32,
-    slots: u32,
+pub(super) struct Request {
+    pub(super) block_size: u32,
+    pub(super) blocks: u32,
+    pub(super) slot_size: u32,
+    pub(super) slots: u32,
 }
 
 /// The mapped ring of one socket.
@@ -122,7 +122,7 @@ impl Ring {
         let start = unsafe { self.slot_base(slot).add(mac - OFFLOAD_HEADER) };
         // SAFETY: the range lies inside the slot, which is the reader's until its status is
         // cleared; `Slot` does that when it is dropped, and borrows the ring until then.
-        let bytes = unsafe { std::slice::from_raw_parts(start.as_ptr(), OFFLOAD_HEADER + len) };
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), OFFLOAD_HEADER + len) };
         Some(Slot { ring: self, slot, status, header, bytes })
     }
 }
@@ -141,7 +141,7 @@ pub struct Slot<'a> {
     slot: usize,
     status: u32,
     header: libc::tpacket2_hdr,
-    bytes: &'a [u8],
+    bytes: &'a mut [u8],
 }
 
 impl Slot<'_> {
@@ -155,6 +155,23 @@ impl Slot<'_> {
     #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[OFFLOAD_HEADER..]
+    }
+
+    /// The frame with its outer tag put back, as far as it fits; the offload header is lost.
+    #[inline(always)]
+    pub fn whole(&mut self) -> &[u8] {
+        const MACS: usize = 12;
+        const TAG: usize = 4;
+        let Some((protocol, tci)) = self.tag() else { return self.bytes() };
+        if self.bytes.len() < OFFLOAD_HEADER + MACS {
+            return self.bytes();
+        }
+        let start = OFFLOAD_HEADER - TAG;
+        self.bytes.copy_within(OFFLOAD_HEADER..OFFLOAD_HEADER + MACS, start);
+        let tag = &mut self.bytes[start + MACS..start + MACS + TAG];
+        tag[..2].copy_from_slice(&protocol.to_be_bytes());
+        tag[2..].copy_from_slice(&tci.to_be_bytes());
+        &self.bytes[start..]
     }
 
     /// Bytes of the frame as it came, without that tag.

@@ -1,0 +1,1 @@
+//! What is measured: forwarders, each started, counted and ended by us.
