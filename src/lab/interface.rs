@@ -246,6 +246,26 @@ impl Interface {
         })
     }
 
+    /// Enters many neighbours for good.
+    ///
+    /// # Errors
+    /// When the interface does not exist, or the table is full.
+    pub fn add_neighbours(
+        &self,
+        neighbours: impl IntoIterator<Item = (Ipv4Addr, MacAddr)>,
+    ) -> Result<(), LabError> {
+        let index = self.index()?;
+        let neighbours: Vec<_> = neighbours.into_iter().collect();
+        let what = || format!("adding {} neighbours on {}", neighbours.len(), self.name);
+        netlink(&self.netns, what, async |handle| {
+            for (address, mac) in &neighbours {
+                let request = handle.neighbours().add(index, IpAddr::V4(*address));
+                request.link_local_address(&mac.0).replace().execute().await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Turns offloads off, so that frames cross as they would cross a wire: complete checksums,
     /// no segment larger than the MTU.
     ///

@@ -154,6 +154,22 @@ impl Netns {
         self.write_route("adding", route, false)
     }
 
+    /// Adds many routes, in order.
+    ///
+    /// # Errors
+    /// As [`Netns::add_route`], of the first that cannot be added; those before it stay.
+    pub fn add_routes(&self, routes: impl IntoIterator<Item = Route>) -> Result<(), LabError> {
+        let messages = routes.into_iter().map(|route| route.message(self));
+        let messages = messages.collect::<Result<Vec<_>, _>>()?;
+        let what = || format!("adding {} routes in {}", messages.len(), self.label());
+        netlink(self, what, async |handle| {
+            for message in &messages {
+                handle.route().add(message.clone()).execute().await?;
+            }
+            Ok(())
+        })
+    }
+
     /// Adds a route in place of the one with this prefix and metric.
     ///
     /// # Errors

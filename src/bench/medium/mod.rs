@@ -4,15 +4,24 @@
 //! A medium's tester never blocks and makes no frame of its own. A *lane* is one direction of
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
+pub mod calibrate;
 pub mod cores;
 pub mod device;
 pub mod drops;
 pub mod error;
+pub mod site;
 pub mod socket;
+pub mod tap;
 pub mod veth;
 pub mod wiring;
 
 use std::io;
+
+pub use cores::Cores;
+pub use error::MediumError;
+pub use site::{Intake, Site};
+pub use socket::Sockets;
+pub use wiring::{Lane, Plan, Wire};
 
 use super::record::trial::DeviceFrames;
 
@@ -56,3 +65,6 @@ pub trait Device {
     /// Forgets all sessions, so that a trial begins as the one before; says whether it can.
     fn reset(&mut self) -> io::Result<bool>;
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,3 +97,15 @@ pub fn set_filter(fd: impl AsFd, program: impl AsFd) -> io::Result<()> {
 pub fn set_carrier(fd: impl AsFd, on: bool) -> io::Result<()> {
     set(fd.as_fd(), libc::TUNSETCARRIER, libc::c_int::from(on))
 }
+
+/// Lets the device stay when nobody is attached to it, or go then.
+///
+/// # Errors
+/// `EBADFD` when the interface is gone.
+pub fn set_persistent(fd: impl AsFd, on: bool) -> io::Result<()> {
+    // SAFETY: TUNSETPERSIST reads its argument itself, no memory.
+    let returned = unsafe {
+        libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNSETPERSIST, libc::c_ulong::from(on))
+    };
+    answer(returned).map(drop)
+}
