@@ -14,3 +14,4 @@
 pub mod medium;
 pub mod record;
 pub mod traffic;
+pub mod trial;

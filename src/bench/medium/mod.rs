@@ -4,6 +4,7 @@
 //! A medium's tester never blocks and makes no frame of its own. A *lane* is one direction of
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
+<<<<<<< HEAD
 pub mod calibrate;
 pub mod cores;
 pub mod device;
@@ -14,6 +15,9 @@ pub mod socket;
 pub mod tap;
 pub mod veth;
 pub mod wiring;
+=======
+pub mod wire;
+>>>>>>> trial
 
 use std::io;
 

@@ -36,11 +36,11 @@ pub struct Environment {
 pub struct Hiccup {
     /// How long the probe spun.
     pub duration: Quantity,
-    /// Gaps between two clock reads: half of them were shorter, and so on.
+    /// How long a moment chosen at random waits for the next clock read: half of them less.
     pub p50: Quantity,
-    /// The 99.9th percentile.
+    /// The 99.9th percentile of that wait.
     pub p999: Quantity,
-    /// The longest.
+    /// The longest gap between two reads.
     pub max: Quantity,
     /// Gaps over 100 microseconds, in each second.
     pub long_gaps_per_second: f64,
