@@ -13,4 +13,5 @@
 
 pub mod medium;
 pub mod record;
+pub mod scenario;
 pub mod traffic;
