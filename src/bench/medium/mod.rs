@@ -5,6 +5,7 @@
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 pub mod calibrate;
 pub mod cores;
 pub mod device;
@@ -18,6 +19,9 @@ pub mod wiring;
 =======
 pub mod wire;
 >>>>>>> trial
+=======
+pub mod memory;
+>>>>>>> scenario
 
 use std::io;
 

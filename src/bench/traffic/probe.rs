@@ -10,6 +10,8 @@
 //! over the 15 bytes before it; the filler is a function of stream and number, so that the sink can
 //! hold every byte against what was sent. Forwarders change headers, never this.
 
+use crate::wire::checksum;
+
 /// Bytes of a probe.
 pub const SIZE: usize = 18;
 /// The largest sequence number.
@@ -45,74 +47,133 @@ impl Probe {
     /// # Panics
     /// When the payload is shorter than [`SIZE`].
     pub fn write(&self, payload: &mut [u8]) {
+        self.write_summed(payload);
+    }
+
+    /// As [`Probe::write`]; returns what the payload adds to an Internet checksum, for
+    /// [`crate::wire::checksum::fold`].
+    ///
+    /// # Panics
+    /// When the payload is shorter than [`SIZE`].
+    #[inline]
+    pub fn write_summed(&self, payload: &mut [u8]) -> u64 {
         debug_assert!(self.seq <= LAST_SEQ && self.due_ns <= LAST_DUE_NS);
-        payload[..2].copy_from_slice(&self.trial.to_be_bytes());
-        payload[2..4].copy_from_slice(&self.stream.to_be_bytes());
-        payload[4..9].copy_from_slice(&self.seq.to_be_bytes()[3..]);
-        payload[9..15].copy_from_slice(&self.due_ns.to_be_bytes()[2..]);
-        let check = check(&payload[..15]);
-        payload[15..SIZE].copy_from_slice(&check);
-        let mut filler = Filler::new(self.stream, self.seq);
-        for chunk in payload[SIZE..].chunks_mut(8) {
-            chunk.copy_from_slice(&filler.next()[..chunk.len()]);
-        }
+        let (head, rest) = payload.split_first_chunk_mut::<SIZE>().expect("room for a probe");
+        let (first, last) = self.words();
+        let check = u64::from(check(first, last));
+        let second = last << 8 | check >> 16;
+        head[..8].copy_from_slice(&first.to_be_bytes());
+        head[8..16].copy_from_slice(&second.to_be_bytes());
+        head[16..].copy_from_slice(&check.to_be_bytes()[6..]);
+        halves(first) + halves(second) + (check & 0xffff) + fill(self.stream, self.seq, rest)
     }
 
     /// Reads the probe and holds every byte behind it against what was sent.
     ///
     /// # Errors
     /// [`ProbeError::NoProbe`] and [`ProbeError::Filler`], with the probe that was read.
+    #[inline]
     pub fn read(payload: &[u8]) -> Result<Self, (ProbeError, Self)> {
-        let Some((head, rest)) = payload.split_at_checked(SIZE) else {
+        let Some((head, rest)) = payload.split_first_chunk::<SIZE>() else {
             return Err((ProbeError::NoProbe, Self::default()));
         };
-        let word = |from: usize, to: usize| {
-            head[from..to].iter().fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-        };
+        let first = word(head, 0);
+        let second = word(head, 8);
+        let last = first << 56 | second >> 8;
         let probe = Self {
             trial: u16::from_be_bytes([head[0], head[1]]),
             stream: u16::from_be_bytes([head[2], head[3]]),
-            seq: word(4, 9),
-            due_ns: word(9, 15),
+            seq: (first & 0xffff_ffff) << 8 | second >> 56,
+            due_ns: last & LAST_DUE_NS,
         };
-        if check(&head[..15]) != head[15..] {
+        let [_, low @ ..] = check(first, last).to_be_bytes();
+        if low != head[15..] {
             return Err((ProbeError::NoProbe, probe));
         }
-        let mut filler = Filler::new(probe.stream, probe.seq);
-        if rest.chunks(8).any(|chunk| filler.next()[..chunk.len()] != *chunk) {
+        if !is_filler(probe.stream, probe.seq, rest) {
             return Err((ProbeError::Filler, probe));
         }
         Ok(probe)
     }
+
+    /// Bytes 0 to 7, and 7 to 14: they overlap by one.
+    #[inline(always)]
+    fn words(&self) -> (u64, u64) {
+        let first = u64::from(self.trial) << 48 | u64::from(self.stream) << 32 | self.seq >> 8;
+        (first, (self.seq & 0xffff) << 48 | self.due_ns)
+    }
 }
 
-/// 24 bits that change with any bit of the 15 bytes.
-fn check(head: &[u8]) -> [u8; 3] {
-    let word = |at: usize| {
-        u64::from_be_bytes(head[at..at + 8].try_into().expect("eight bytes of fifteen"))
-    };
-    // The two words overlap by a byte; odd multipliers keep each word's bits apart.
-    let mixed = (word(0) ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    let mixed = (mixed ^ mixed >> 32 ^ word(7)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    let bytes = (mixed ^ mixed >> 29).to_be_bytes();
-    [bytes[0], bytes[1], bytes[2]]
+fn word(head: &[u8; SIZE], at: usize) -> u64 {
+    u64::from_be_bytes(head[at..at + 8].try_into().expect("eight bytes"))
 }
 
-/// Bytes that follow from a stream and a number (xorshift, Marsaglia 2003).
-struct Filler(u64);
+/// Both halves of a word: an Internet checksum does not care where 16-bit words stand.
+#[inline(always)]
+const fn halves(word: u64) -> u64 {
+    (word >> 32) + (word & 0xffff_ffff)
+}
 
-impl Filler {
-    fn new(stream: u16, seq: u64) -> Self {
-        // Never 0, where xorshift stays.
-        Self((u64::from(stream) << 41 | seq << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
+/// 24 bits that change with any bit of the two words.
+#[inline(always)]
+fn check(first: u64, last: u64) -> u32 {
+    // Odd multipliers keep each word's bits apart.
+    let mixed = (first ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let mixed = (mixed ^ mixed >> 32 ^ last).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    let [a, b, c, ..] = (mixed ^ mixed >> 29).to_be_bytes();
+    u32::from_be_bytes([0, a, b, c])
+}
 
-    fn next(&mut self) -> [u8; 8] {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.to_be_bytes()
+/// Where the filler of a frame begins.
+#[inline(always)]
+const fn origin(stream: u16, seq: u64) -> u64 {
+    ((stream as u64) << 41 | seq << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Word `at` of the filler. Each follows from its place alone, so that several are made at once.
+#[inline(always)]
+const fn filler(origin: u64, at: u64) -> u64 {
+    let word = origin.wrapping_add(at.wrapping_mul(0xff51_afd7_ed55_8ccd));
+    word ^ word >> 32
+}
+
+/// Writes the filler; returns what it adds to an Internet checksum.
+#[inline]
+fn fill(stream: u16, seq: u64, rest: &mut [u8]) -> u64 {
+    if rest.is_empty() {
+        return 0;
     }
+    let origin = origin(stream, seq);
+    let (mut sum, mut at) = (0, 0);
+    let mut words = rest.chunks_exact_mut(8);
+    for bytes in &mut words {
+        let word = filler(origin, at);
+        bytes.copy_from_slice(&word.to_le_bytes());
+        sum += halves(word);
+        at += 1;
+    }
+    let tail = words.into_remainder();
+    let mut last = filler(origin, at).to_le_bytes();
+    last[tail.len()..].fill(0);
+    tail.copy_from_slice(&last[..tail.len()]);
+    sum += halves(u64::from_le_bytes(last));
+    // The words are little-endian: their sum is the checksum's with its bytes swapped.
+    u64::from(checksum::fold(sum).swap_bytes())
+}
+
+/// Whether these bytes are the filler.
+#[inline]
+fn is_filler(stream: u16, seq: u64, rest: &[u8]) -> bool {
+    let origin = origin(stream, seq);
+    let mut words = rest.chunks_exact(8);
+    let (mut wrong, mut at) = (0, 0);
+    for bytes in &mut words {
+        let bytes = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+        wrong |= bytes ^ filler(origin, at);
+        at += 1;
+    }
+    let tail = words.remainder();
+    wrong == 0 && filler(origin, at).to_le_bytes()[..tail.len()] == *tail
 }
 
 #[cfg(test)]
@@ -131,6 +192,23 @@ mod tests {
             let mut payload = vec![0; size];
             probe.write(&mut payload);
             prop_assert_eq!(Probe::read(&payload), Ok(probe));
+        }
+
+        #[test]
+        fn the_sum_is_that_of_the_bytes(
+            trial: u16, stream: u16, seq in 0..=LAST_SEQ, due_ns in 0..=LAST_DUE_NS,
+            size in SIZE..1500,
+        ) {
+            let mut payload = vec![0; size];
+            let sum = Probe { trial, stream, seq, due_ns }.write_summed(&mut payload);
+            // As RFC 1071 has it: 16-bit words, carries folded in.
+            let mut plain = payload.chunks(2).map(|pair| {
+                u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low))
+            }).sum::<u32>();
+            while plain >> 16 != 0 {
+                plain = (plain & 0xffff) + (plain >> 16);
+            }
+            prop_assert_eq!(u32::from(checksum::fold(sum)), plain);
         }
 
         #[test]
