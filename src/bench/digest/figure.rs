@@ -1,5 +1,6 @@
 //! Which of a record's many numbers is the one to show first?
 
+use super::between;
 use crate::bench::record::outcome::{
     Burst, Compare, Cost, CostSpread, Failover, FailoverRun, GoalAnswer, LatencyAnswer, LossCurve,
     Outcome, Recovery, Scale, Sessions, Throughput,
@@ -51,15 +52,6 @@ fn bounded(rate: Quantity, kind: VerdictKind) -> String {
             | VerdictKind::AtMaxLoad
     );
     if at_least { format!("≥ {rate}") } else { rate.to_string() }
-}
-
-/// `0.99 to 1.01 Mpps`; the unit once where both have the same.
-fn between(low: Quantity, high: Quantity) -> String {
-    let (low, high) = (low.to_string(), high.to_string());
-    match (low.split_once(' '), high.split_once(' ')) {
-        (Some((from, unit)), Some((_, same))) if unit == same => format!("{from} to {high}"),
-        _ => format!("{low} to {high}"),
-    }
 }
 
 fn calibration(record: &Record, lines: LineRates) -> Figure {

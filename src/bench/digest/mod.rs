@@ -150,3 +150,12 @@ fn share(rate: Quantity, line: Option<Quantity>) -> Option<f64> {
     let line = line?;
     (rate.unit == line.unit && line.value > 0.0).then_some(rate.value / line.value)
 }
+
+/// `0.990 to 1.010 Mpps`: the unit once where both have the same.
+pub fn between(low: Quantity, high: Quantity) -> String {
+    let (low, high) = (low.to_string(), high.to_string());
+    match (low.split_once(' '), high.split_once(' ')) {
+        (Some((from, unit)), Some((_, same))) if unit == same => format!("{from} to {high}"),
+        _ => format!("{low} to {high}"),
+    }
+}

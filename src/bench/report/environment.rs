@@ -1,4 +1,4 @@
-//! Which machines were measured?
+//! Which machines were measured, and by which commands?
 
 use maud::{Markup, html};
 
@@ -72,6 +72,26 @@ pub(super) fn environment(records: &[Record]) -> Markup {
                     }
                 }
             }
+            (runs(records))
+        }
+    }
+}
+
+/// Every command once, with what repeats it.
+fn runs(records: &[Record]) -> Markup {
+    let mut runs: Vec<&Record> = Vec::new();
+    for record in records {
+        if !runs.iter().any(|run| run.run_id == record.run_id && run.command == record.command) {
+            runs.push(record);
+        }
+    }
+    html! {
+        h3 { "Commands" }
+        dl.how {
+            @for run in runs {
+                dt { (run.started) }
+                dd { code { (command(&run.command)) } " (run " (run.run_id) ", seed " (run.seed) ")" }
+            }
         }
     }
 }
@@ -93,4 +113,17 @@ fn facts<'a>(machine: &Machine<'a>) -> Vec<(&'a str, String)> {
     ];
     facts.extend(environment.more.iter().map(|(name, value)| (&**name, value.clone())));
     facts
+}
+
+/// The words of a command as one types them.
+pub(super) fn command(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+%@".contains(c);
+    let quoted = words.iter().map(|word| {
+        if !word.is_empty() && word.chars().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -92,6 +92,7 @@ fn document(records: &[Record], entries: &[Entry]) -> Markup {
         Some(first) => format!("thruway bench, {}", day(&first.started)),
         None => "thruway bench".to_owned(),
     };
+    let common = common_notes(records);
     markup! {
         (DOCTYPE)
         html lang="en" {
@@ -105,9 +106,9 @@ fn document(records: &[Record], entries: &[Entry]) -> Markup {
             body {
                 (summary::header(records, entries))
                 main {
-                    (summary::table(entries))
+                    (summary::table(entries, &common))
                     @for question in Question::ALL {
-                        (group(question, entries))
+                        (group(question, entries, &common))
                     }
                     (notes::notes(entries))
                     (environment::environment(records))
@@ -119,7 +120,7 @@ fn document(records: &[Record], entries: &[Entry]) -> Markup {
 }
 
 /// The sections that answer one question.
-fn group(question: Question, entries: &[Entry]) -> Markup {
+fn group(question: Question, entries: &[Entry], common: &[&str]) -> Markup {
     let own: Vec<&Entry> =
         entries.iter().filter(|entry| entry.digest.question == question).collect();
     if own.is_empty() {
@@ -133,7 +134,7 @@ fn group(question: Question, entries: &[Entry]) -> Markup {
             @if question == Question::Throughput {
                 @if let Some(figure) = figure::overview(&records) { (figure.render()) }
             }
-            @for entry in own { (section::section(entry)) }
+            @for entry in own { (section::section(entry, common)) }
         }
     }
 }
@@ -141,4 +142,14 @@ fn group(question: Question, entries: &[Entry]) -> Markup {
 /// The day of a time stamp, or all of one that has another form.
 fn day(stamp: &str) -> &str {
     stamp.split_once('T').map_or(stamp, |(day, _)| day)
+}
+
+/// Notes that every record has, where there is more than one: said once, in the summary.
+fn common_notes(records: &[Record]) -> Vec<&str> {
+    let [first, others @ ..] = records else { return Vec::new() };
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let everywhere = |note: &&String| others.iter().all(|record| record.notes.contains(note));
+    first.notes.iter().filter(everywhere).map(String::as_str).collect()
 }

@@ -5,12 +5,15 @@ use maud::{Markup, html};
 use super::figure::{self, Figure};
 use super::summary::{chip, sentences};
 use super::words::{count, direction, shown, typeset};
-use super::{Entry, tables, trials};
+use super::{Entry, environment, tables, trials};
 use crate::bench::record::{Outcome, Record, Scenario};
 
-pub(super) fn section(entry: &Entry) -> Markup {
+/// `common` are notes that stand in the summary, being every record's.
+pub(super) fn section(entry: &Entry, common: &[&str]) -> Markup {
     let Entry { record, digest, id } = entry;
     let scenario = &record.scenario;
+    let own: Vec<&String> =
+        record.notes.iter().filter(|note| !common.contains(&note.as_str())).collect();
     let whys = digest.judged.as_ref().filter(|judged| !judged.whys.is_empty());
     html! {
         article.record id=(id) {
@@ -28,9 +31,10 @@ pub(super) fn section(entry: &Entry) -> Markup {
             div.grid {
                 @for figure in figures(record) { (figure.render()) }
                 (tables::tables(record))
+                @if let Some(strip) = strip(record) { (strip.render()) }
             }
-            @if !record.notes.is_empty() {
-                ul.notes { @for note in &record.notes { li { (typeset(note)) } } }
+            @if !own.is_empty() {
+                ul.notes { @for note in own { li { (typeset(note)) } } }
             }
             (trials::trials(&record.trials))
             details {
@@ -73,14 +77,9 @@ fn facts(scenario: &Scenario) -> String {
 }
 
 fn figures(record: &Record) -> Vec<Figure> {
-    let mut figures = match &record.result {
-        Outcome::Throughput(answer) => {
-            return if record.trials.is_empty() {
-                Vec::new()
-            } else {
-                vec![figure::ladder(&record.trials, answer)]
-            };
-        }
+    match &record.result {
+        Outcome::Throughput(_) if record.trials.is_empty() => Vec::new(),
+        Outcome::Throughput(answer) => vec![figure::ladder(&record.trials, answer)],
         Outcome::Calibration(answer) => {
             let measured = record.calibration.iter();
             measured.map(|measured| figure::calibration(answer, measured)).collect()
@@ -102,12 +101,13 @@ fn figures(record: &Record) -> Vec<Figure> {
         }
         Outcome::Scale(answer) => vec![figure::scale(answer)],
         Outcome::Compare(answer) => vec![figure::ratios(answer), figure::pairs(answer)],
-    };
-    // A strip of one or two trials shows nothing that the table of trials does not.
-    if record.trials.len() > 2 {
-        figures.extend(figure::strip(&record.trials));
     }
-    figures
+}
+
+/// The strip of trials, where it shows what neither a ladder nor the table of trials does.
+fn strip(record: &Record) -> Option<Figure> {
+    let ladder = matches!(record.result, Outcome::Throughput(_));
+    if ladder || record.trials.len() < 3 { None } else { figure::strip(&record.trials) }
 }
 
 /// Command, seed, hiccups and calibration.
@@ -115,7 +115,7 @@ fn how(record: &Record) -> Markup {
     html! {
         dl.how {
             dt { "Command" }
-            dd { code { (command(&record.command)) } }
+            dd { code { (environment::command(&record.command)) } }
             dt { "Begun" }
             dd { (record.started) ", run " code { (record.run_id) } ", seed " (record.seed) }
             @if let Some(hiccup) = &record.hiccup {
@@ -141,17 +141,4 @@ fn how(record: &Record) -> Markup {
             }
         }
     }
-}
-
-/// The words of a command as one types them.
-fn command(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+%@".contains(c);
-    let quoted = words.iter().map(|word| {
-        if !word.is_empty() && word.chars().all(plain) {
-            word.clone()
-        } else {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }

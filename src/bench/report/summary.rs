@@ -71,7 +71,7 @@ fn sentence(records: &[Record], entries: &[Entry]) -> Markup {
 }
 
 /// The table of all scenarios, by question.
-pub(super) fn table(entries: &[Entry]) -> Markup {
+pub(super) fn table(entries: &[Entry], common: &[&str]) -> Markup {
     html! {
         section.summary {
             h2.hidden { "Summary" }
@@ -100,6 +100,9 @@ pub(super) fn table(entries: &[Entry]) -> Markup {
                         }
                     }
                 }
+            }
+            @if !common.is_empty() {
+                ul.notes { @for note in common { li { (typeset(note)) } } }
             }
             p.fine {
                 "≥: something else than the forwarder was the limit, so it does at least this. A "

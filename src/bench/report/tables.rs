@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::figure::scale_range;
 use super::words::{count, percent, shown, typeset, verdict_class};
+use crate::bench::digest::between;
 use crate::bench::record::outcome::{
-    Burst, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LossCurve, Scale, Sessions,
-    Throughput,
+    Burst, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LossCurve, Recovery, Scale,
+    ScalePoint, Sessions, Throughput,
 };
 use crate::bench::record::trial::Spread;
 use crate::bench::record::{LineRates, Outcome, Quantity, Record, Unit, Verdict, VerdictKind};
@@ -23,7 +23,7 @@ pub(super) fn tables(record: &Record) -> Markup {
         Outcome::Sessions(answer) => sessions(answer),
         Outcome::Scale(answer) => scale(answer),
         Outcome::Compare(answer) => compare(answer),
-        Outcome::Recovery(_) => html! {},
+        Outcome::Recovery(answer) => recovery(answer),
     }
 }
 
@@ -40,7 +40,9 @@ fn full(title: &str, table: &Markup) -> Markup {
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> Markup {
     html! {
         table.data {
-            thead { tr { @for cell in head { th scope="col" { (cell) } } } }
+            @if head.iter().any(|cell| !cell.is_empty()) {
+                thead { tr { @for cell in head { th scope="col" { (cell) } } } }
+            }
             tbody {
                 @for row in rows {
                     tr {
@@ -113,7 +115,14 @@ fn lines(lines: &LineRates, figure: Option<(Quantity, VerdictKind)>) -> Markup {
     ];
     html! {
         table.data {
-            thead { tr { th { "line rate" } th { "rate" } th { "figure" } th.text { "from" } } }
+            thead {
+                tr {
+                    th { "line rate" }
+                    th { "rate" }
+                    @if figure.is_some() { th { "figure" } }
+                    th.text { "from" }
+                }
+            }
             tbody {
                 @for (name, rate, from) in all {
                     @if let Some(rate) = rate {
@@ -123,7 +132,9 @@ fn lines(lines: &LineRates, figure: Option<(Quantity, VerdictKind)>) -> Markup {
                         tr {
                             th scope="row" { (name) }
                             td { (shown(rate)) }
-                            td { (told.map(|(f, _)| percent(f.value / rate.value)).unwrap_or_default()) }
+                            @if figure.is_some() {
+                                td { (told.map(|(f, _)| percent(f.value / rate.value)).unwrap_or_default()) }
+                            }
                             td.text { (from) }
                         }
                     }
@@ -206,13 +217,35 @@ fn loss(curve: &LossCurve) -> Markup {
             percent(point.share),
             shown(point.rate),
             shown(point.forwarded),
-            format!("{:.4}\u{a0}%", point.loss_ratio * 100.0),
+            lost(point.loss_ratio),
             word(&point.verdict),
         ]
     });
     let head = ["of the most", "load", "forwarded", "lost", "verdict"];
     let figures = table(&head, rows.collect());
     html! { (half("Loads", &figures)) (half("Line rates", &lines(&curve.lines, None))) }
+}
+
+/// A loss ratio with as many digits as it is small.
+fn lost(ratio: f64) -> String {
+    let percent = ratio * 100.0;
+    match percent {
+        p if p == 0.0 => "0\u{a0}%".to_owned(),
+        p if p >= 10.0 => format!("{p:.1}\u{a0}%"),
+        p if p >= 0.1 => format!("{p:.2}\u{a0}%"),
+        p => format!("{p:.5}\u{a0}%"),
+    }
+}
+
+fn recovery(answer: &Recovery) -> Markup {
+    let rows = [
+        ("overload", shown(answer.overload)),
+        ("load afterwards", shown(answer.relief)),
+        ("to the last loss", shown(answer.to_last_loss)),
+        ("to within 10 % of the usual latency", maybe(answer.to_usual_latency)),
+    ];
+    let rows = rows.map(|(name, value)| vec![name.to_owned(), value]);
+    half("In figures", &table(&["", ""], rows.to_vec()))
 }
 
 fn burst(answer: &Burst) -> Markup {
@@ -265,17 +298,20 @@ fn sessions(answer: &Sessions) -> Markup {
 }
 
 fn scale(answer: &Scale) -> Markup {
+    let medium = |point: &ScalePoint| point.lines.and_then(|lines| lines.medium);
+    let known = answer.points.iter().any(|point| medium(point).is_some());
     let rows = answer.points.iter().map(|point| {
-        let [low, high] = scale_range(point);
-        vec![
-            point.label.clone(),
-            shown(point.value),
-            format!("{} to {}", shown(low), shown(high)),
-            point.lines.and_then(|lines| lines.medium).map_or_else(String::new, shown),
-            word(&point.verdict),
-        ]
+        let of = |value| Quantity { value, unit: point.value.unit };
+        let (low, high) = point.range;
+        let mut row =
+            vec![point.label.clone(), shown(point.value), typeset(&between(of(low), of(high)))];
+        row.extend(known.then(|| maybe(medium(point))));
+        row.push(word(&point.verdict));
+        row
     });
-    let head = [&*answer.axis, &*answer.figure, "range", "medium", "verdict"];
+    let mut head = vec![&*answer.axis, &*answer.figure, "range"];
+    head.extend(known.then_some("medium"));
+    head.push("verdict");
     half("Points", &table(&head, rows.collect()))
 }
 

@@ -64,6 +64,5 @@ pub(in super::super) fn pairs(answer: &Compare) -> Figure {
 }
 
 fn pair_axis(answer: &Compare) -> Axis {
-    let high = answer.pairs.len().max(2) as f64 + 0.6;
-    Axis::new("pair", Of::Count(""), Scale::Linear { low: 0.4, high })
+    Axis::new("pair", Of::Count(""), Scale::Order(answer.pairs.len()))
 }

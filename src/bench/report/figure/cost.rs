@@ -28,13 +28,13 @@ pub(in super::super) fn cost(answer: &Cost) -> Figure {
         plot.bar((0.0, spread.ticks.value), (row - 0.22, row + 0.22), &class, title);
         let runs = spread.runs.iter().enumerate().map(|(number, ticks)| {
             let title = format!("run {}: {ticks:.1} ticks", number + 1);
-            Mark::new((*ticks, row + 0.33), Shape::Circle, "ink small", title)
+            Mark::new((*ticks, row + 0.36), Shape::Bar, "run", title)
         });
         plot.marks(runs.collect());
         let most = spread.runs.iter().copied().fold(spread.ticks.value, f64::max);
         plot.text((most, row), shown(spread.ticks), Anchor::Start, "end");
     }
-    let note = html! { "Bars: the median. Dots: every run." };
+    let note = html! { "Bars: the median. Strokes: every run." };
     Figure::half("Cost of a packet", note, vec![plot])
 }
 

@@ -27,7 +27,7 @@ pub(in super::super) fn percentiles(answer: &LatencyAnswer, hiccup: Option<&Hicc
     for (series, point) in answer.points.iter().enumerate() {
         let class = format!("c{series}");
         curve(&mut plot, &point.actual, &format!("{class} dashed"));
-        curve(&mut plot, &point.intended, &class);
+        curve(&mut plot, &point.intended, &format!("{class} solid"));
         let spread = point.intended.spread;
         let load = format!("{:.0} %", point.share * 100.0);
         plot.end(
@@ -64,8 +64,12 @@ fn floor(plot: &mut Plot, hiccup: &Hiccup) {
 fn curve(plot: &mut Plot, latency: &Latency, class: &str) {
     let samples = latency.spread.samples as f64;
     let sure = latency.curve.partition_point(|(share, _)| samples * (1.0 - share) >= ENOUGH);
-    plot.line(latency.curve[..sure].to_vec(), class);
-    plot.line(latency.curve[sure.saturating_sub(1)..].to_vec(), &format!("{class} pale"));
+    // The largest has no share of its own below all: it stands where one frame lies beyond.
+    let last = 1.0 - 1.0 / samples.max(2.0);
+    let place = |(share, time): &(f64, f64)| (share.min(last), *time);
+    plot.line(latency.curve[..sure].iter().map(place).collect(), class);
+    let rest = latency.curve[sure.saturating_sub(1)..].iter().map(place);
+    plot.line(rest.collect(), &format!("{class} pale"));
 }
 
 /// Percentiles over load.

@@ -12,7 +12,7 @@ pub(in super::super) fn loss(curve: &LossCurve) -> Figure {
     let points = by_load(curve);
     let y = Scale::from_zero(points.iter().map(|point| point.loss_ratio).chain([0.001]));
     let y = Axis::new("lost and unsent", Of::Share, y);
-    let mut plot = Plot::new(says(&points), load_axis(curve), y, 230.0);
+    let mut plot = Plot::new(says(&points), load_axis(curve, true), y, 230.0);
     for (name, rate) in line_rates(&curve.lines) {
         plot.upright(rate.value, line_label(name, rate), name);
     }
@@ -31,7 +31,7 @@ pub(in super::super) fn forwarded(curve: &LossCurve) -> Figure {
     let lines = line_rates(&curve.lines).into_iter().map(|(_, rate)| rate.value);
     let near = lines.filter(|rate| *rate <= most * 1.4);
     let y = Axis::new("forwarded", Of::Count("pps"), Scale::from_zero(near.chain([most])));
-    let mut plot = Plot::new("Forwarded frames over load.", load_axis(curve), y, 230.0);
+    let mut plot = Plot::new("Forwarded frames over load.", load_axis(curve, false), y, 230.0);
     let end = most.min(points.last().map_or(most, |point| point.rate.value));
     plot.line(vec![(0.0, 0.0), (end, end)], "faint");
     for (name, rate) in line_rates(&curve.lines) {
@@ -51,8 +51,10 @@ fn by_load(curve: &LossCurve) -> Vec<&LossPoint> {
     points
 }
 
-fn load_axis(curve: &LossCurve) -> Axis {
-    let most = reach(curve.points.iter().map(|point| point.rate.value), &curve.lines);
+/// From no load to the largest, and to the line rates near it where these are drawn upright.
+fn load_axis(curve: &LossCurve, lines: bool) -> Axis {
+    let loads = || curve.points.iter().map(|point| point.rate.value);
+    let most = if lines { reach(loads(), &curve.lines) } else { loads().fold(0.0, f64::max) };
     Axis::new("load", Of::Count("pps"), Scale::from_zero([most]))
 }
 

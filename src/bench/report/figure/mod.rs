@@ -23,7 +23,7 @@ pub(super) use events::{burst, recovery, three_methods, timeline};
 pub(super) use latency::{over_load, percentiles};
 pub(super) use loss::{forwarded, loss};
 pub(super) use overview::overview;
-pub(super) use scale::{range as scale_range, scale};
+pub(super) use scale::scale;
 pub(super) use sessions::{capacity, sessions};
 pub(super) use trials::{ladder, strip};
 
@@ -31,7 +31,7 @@ pub(super) use trials::{ladder, strip};
 const FULL: f64 = 1132.0;
 const HALF: f64 = 554.0;
 const PAPER: f64 = 704.0;
-const PHONE: f64 = 336.0;
+const PHONE: f64 = 380.0;
 
 /// A picture with what has to be said about it.
 pub(super) struct Figure {

@@ -2,9 +2,10 @@
 
 use maud::html;
 
-use super::super::svg::{Axis, Mark, Of, Plot, Scale, Shape};
-use super::super::words::shown;
+use super::super::svg::{Anchor, Axis, Mark, Of, Plot, Scale, Shape};
+use super::super::words::{shown, typeset};
 use super::{Figure, judged, key};
+use crate::bench::digest::digest;
 use crate::bench::record::outcome::Throughput;
 use crate::bench::record::{Outcome, Record};
 
@@ -26,6 +27,9 @@ pub(in super::super) fn overview(records: &[&Record]) -> Option<Figure> {
         values.extend(answer.goals.iter().filter_map(|goal| goal.lower).map(|load| load.value));
         values.extend(answer.lines.medium.map(|rate| rate.value));
     }
+    // Room for the label of the least.
+    let least = values.iter().copied().fold(f64::MAX, f64::min);
+    values.push(least * 0.6);
     let scale = Scale::fitting(&values, 8.0);
     let x = Axis::new("load without more loss than the goal allows", Of::Count("pps"), scale);
     let names = rows
@@ -33,8 +37,9 @@ pub(in super::super) fn overview(records: &[&Record]) -> Option<Figure> {
         .map(|(record, _)| format!("{}, {}", record.scenario.name, record.scenario.device));
     let y = Axis::new("", Of::Count(""), Scale::Names(names.collect()));
     let mut plot = Plot::new("Throughput of every scenario.", x, y, 30.0 * rows.len() as f64);
-    for (index, (_, answer)) in rows.iter().enumerate() {
+    for (index, (record, answer)) in rows.iter().enumerate() {
         row(&mut plot, index as f64, answer);
+        label(&mut plot, index as f64, record);
     }
     let goals = rows.first().map(|(_, answer)| &answer.goals[..]).unwrap_or_default();
     let note = html! {
@@ -55,4 +60,13 @@ fn row(plot: &mut Plot, row: f64, answer: &Throughput) {
         Some(judged((goal.lower?.value, row), series, &answer.verdict, title))
     });
     plot.marks(marks.collect());
+}
+
+/// The figure beside the mark that stands furthest to the left.
+fn label(plot: &mut Plot, row: f64, record: &Record) {
+    let Outcome::Throughput(answer) = &record.result else { return };
+    let found = answer.goals.iter().filter_map(|goal| goal.lower).map(|load| load.value);
+    let text = typeset(&digest(record).figure);
+    // To the left, where the medium's mark cannot be: it lies above what it carries.
+    plot.text((found.fold(f64::MAX, f64::min), row), text, Anchor::End, "end");
 }

@@ -5,8 +5,8 @@ use maud::html;
 use super::super::svg::{Axis, Of, Plot, Scale as Spread};
 use super::super::words::shown;
 use super::{Figure, judged, line_rates};
+use crate::bench::record::Unit;
 use crate::bench::record::outcome::{Scale, ScalePoint};
-use crate::bench::record::{Quantity, Unit};
 
 /// The figure along its axis, with its range and the line rates at each place.
 pub(in super::super) fn scale(answer: &Scale) -> Figure {
@@ -24,6 +24,8 @@ pub(in super::super) fn scale(answer: &Scale) -> Figure {
     values.extend(lines.iter().flat_map(|(_, points)| points.iter().map(|(_, rate)| *rate)));
     let places: Vec<f64> = answer.points.iter().map(|point| point.at).collect();
     let x = Axis::new(&answer.axis, Of::Count(""), Spread::fitting(&places, 12.0));
+    let labels = answer.points.iter().map(|point| (point.at, point.label.clone()));
+    let x = x.with_ticks(labels.collect());
     let y = Axis::new(&answer.figure, unit(answer), Spread::fitting(&values, 12.0));
     let mut plot = Plot::new(says(answer), x, y, 250.0);
     for (name, points) in lines {
@@ -76,10 +78,4 @@ fn says(answer: &Scale) -> String {
     let part = |point: &ScalePoint| format!("{} at {}", shown(point.value), point.label);
     let parts: Vec<String> = answer.points.iter().map(part).collect();
     format!("{} along {}: {}.", capital(&answer.figure), answer.axis, parts.join(", "))
-}
-
-/// Bounds of a point in its own unit.
-pub(in super::super) fn range(point: &ScalePoint) -> [Quantity; 2] {
-    let of = |value| Quantity { value, unit: point.value.unit };
-    [of(point.range.0), of(point.range.1)]
 }

@@ -8,13 +8,16 @@ use super::{Figure, key, line_label, line_rates, trusted};
 use crate::bench::record::outcome::{GoalAnswer, Throughput};
 use crate::bench::record::{Quantity, Trial, VerdictKind};
 
+/// Trials that half the page has room for.
+const FEW: usize = 16;
+
 /// The loads that a search tried, and between which bounds they left each goal.
 pub(in super::super) fn ladder(trials: &[Trial], answer: &Throughput) -> Figure {
     let note = html! {
         @for (index, goal) in answer.goals.iter().enumerate() {
             (key(index, &format!("within {}", goal.name))) ", "
         }
-        span.key.bad-text { "✕" } " not; grey: contaminated. Bands: the bounds as trials moved them."
+        span.key.bad-text { "✕" } " not, grey: contaminated, arrowheads: beyond the axis. Bands: the bounds as trials moved them."
     };
     let plots = vec![loads(trials, answer), losses(trials, &answer.goals), verdicts(trials)];
     Figure::full("The search, trial by trial", note, plots)
@@ -27,7 +30,12 @@ pub(in super::super) fn strip(trials: &[Trial]) -> Option<Figure> {
     }
     let note = html! { "Grey: contaminated." };
     let plots = vec![losses(trials, &[]), verdicts(trials)];
-    Some(Figure::full("Trials", note, plots))
+    let few = trials.len() <= FEW;
+    Some(if few {
+        Figure::half("Trials", note, plots)
+    } else {
+        Figure::full("Trials", note, plots)
+    })
 }
 
 /// Lost and unsent over intended.
@@ -37,20 +45,16 @@ pub(in super::super) fn loss_ratio(trial: &Trial) -> f64 {
     missing as f64 / frames.offered.max(frames.intended).max(1) as f64
 }
 
-fn in_order(trials: &[Trial]) -> Scale {
-    Scale::Linear { low: 0.4, high: trials.len().max(2) as f64 + 0.6 }
+fn in_order(trials: &[Trial]) -> Axis {
+    Axis::new("trial, in order", Of::Count(""), Scale::Order(trials.len()))
 }
 
 fn loads(trials: &[Trial], answer: &Throughput) -> Plot {
-    let bounds = answer.goals.iter().flat_map(|goal| [goal.lower, goal.upper]).flatten();
-    let mut loads: Vec<f64> = trials.iter().map(|trial| trial.intended_rate.value).collect();
-    loads.extend(bounds.map(|load| load.value));
-    let scale = Scale::fitting(&loads, 5.0);
-    let x = Axis::new("trial, in order", Of::Count(""), in_order(trials));
-    let y = Axis::new("load", Of::Count("pps"), scale);
-    let mut plot = Plot::new(says(trials, answer), x, y, 230.0).unlabelled();
+    let (low, high) = window(trials, answer);
+    let y = Axis::new("load", Of::Count("pps"), Scale::Linear { low, high });
+    let mut plot = Plot::new(says(trials, answer), in_order(trials), y, 230.0).unlabelled();
     for (series, goal) in answer.goals.iter().enumerate() {
-        bounds_of(&mut plot, series, goal, answer, trials.len(), &loads);
+        bounds_of(&mut plot, series, goal, answer, (low, high));
     }
     for (name, rate) in line_rates(&answer.lines) {
         if plot.holds_y(rate.value) {
@@ -58,8 +62,30 @@ fn loads(trials: &[Trial], answer: &Throughput) -> Plot {
         }
     }
     let numbered = trials.iter().enumerate();
-    plot.marks(numbered.map(|(index, trial)| mark(index, trial, &answer.goals)).collect());
+    let marks = numbered.map(|(index, trial)| {
+        let mark = mark(index, trial, &answer.goals);
+        let shape = match mark.at.1 {
+            load if load > high => Shape::Up,
+            load if load < low => Shape::Down,
+            _ => mark.shape,
+        };
+        let class = if shape == mark.shape { mark.class } else { format!("{} beyond", mark.class) };
+        Mark { shape, class, ..mark }
+    });
+    plot.marks(marks.collect());
     plot
+}
+
+/// The loads around the answer: a search begins far from it, and would make it too small to see.
+fn window(trials: &[Trial], answer: &Throughput) -> (f64, f64) {
+    let loads = || trials.iter().map(|trial| trial.intended_rate.value);
+    let (least, most) = (loads().fold(f64::MAX, f64::min), loads().fold(0.0, f64::max));
+    let bounds = || answer.goals.iter().flat_map(|goal| [goal.lower, goal.upper]).flatten();
+    let low = bounds().map(|load| load.value).fold(f64::MAX, f64::min) * 0.75;
+    let high = bounds().map(|load| load.value).fold(0.0, f64::max) * 1.4;
+    let (low, high) =
+        if high > 0.0 { (low.max(least * 0.97), high.min(most * 1.03)) } else { (least, most) };
+    if high > low { (low, high) } else { (low * 0.9, low.abs() * 1.1 + 1.0) }
 }
 
 /// The bounds of a goal as a band that narrows, and its answer at the right.
@@ -68,18 +94,15 @@ fn bounds_of(
     series: usize,
     goal: &GoalAnswer,
     answer: &Throughput,
-    len: usize,
-    loads: &[f64],
+    (low, high): (f64, f64),
 ) {
-    let low = loads.iter().copied().fold(f64::MAX, f64::min);
-    let high = loads.iter().copied().fold(0.0, f64::max);
     let load = |bound: Option<Quantity>, none: f64| bound.map_or(none, |load| load.value);
     let own = answer.steps.iter().filter(|step| step.goal == goal.name);
     let mut band: Vec<(f64, f64, f64)> = own
         .map(|step| (f64::from(step.trial) + 1.0, load(step.lower, low), load(step.upper, high)))
         .collect();
     if let Some((_, lower, upper)) = band.last().copied() {
-        band.push((len as f64 + 0.6, lower, upper));
+        band.push((f64::MAX, lower, upper));
     }
     plot.band(&band, &format!("c{series}"));
     if let Some(lower) = goal.lower {
@@ -129,11 +152,10 @@ fn percent(ratio: f64) -> String {
 fn losses(trials: &[Trial], goals: &[GoalAnswer]) -> Plot {
     let smallest = trials.iter().map(loss_ratio).filter(|ratio| *ratio > 0.0).fold(1e-2, f64::min);
     let least = 10_f64.powf(smallest.log10().floor()).clamp(1e-7, 1e-2);
-    let x = Axis::new("trial, in order", Of::Count(""), in_order(trials));
     let y = Axis::new("lost and unsent", Of::Share, Scale::Loss { least });
     let disturbed = trials.iter().filter(|t| t.verdict.kind == VerdictKind::Contaminated).count();
     let says = format!("Loss of {} trials, {disturbed} of them contaminated.", trials.len());
-    let mut plot = Plot::new(says, x, y, 104.0).unlabelled();
+    let mut plot = Plot::new(says, in_order(trials), y, 104.0).unlabelled();
     for (series, goal) in goals.iter().enumerate().filter(|(_, goal)| goal.loss_ratio > 0.0) {
         let text = format!("{} {} %", goal.name, goal.loss_ratio * 100.0);
         plot.across(goal.loss_ratio, text, &format!("c{series} t{series}"));
@@ -153,9 +175,8 @@ fn losses(trials: &[Trial], goals: &[GoalAnswer]) -> Plot {
 
 /// A row of fields, one a trial, in the colour of its verdict.
 fn verdicts(trials: &[Trial]) -> Plot {
-    let x = Axis::new("trial, in order", Of::Count(""), in_order(trials));
-    let y = Axis::new("", Of::Count(""), Scale::Names(vec!["verdict".to_owned()]));
-    let mut plot = Plot::new("", x, y, 18.0);
+    let y = Axis::new("verdict", Of::Count(""), Scale::Names(vec![String::new()]));
+    let mut plot = Plot::new("", in_order(trials), y, 18.0);
     for (index, trial) in trials.iter().enumerate() {
         let at = index as f64 + 1.0;
         let class = verdict_class(trial.verdict.kind);

@@ -21,18 +21,27 @@ pub(in super::super) struct Axis {
     pub(in super::super) title: String,
     pub(in super::super) of: Of,
     pub(in super::super) scale: Scale,
+    /// Ticks at these places, in place of round ones.
+    own: Vec<(f64, String)>,
 }
 
 impl Axis {
     pub(in super::super) fn new(title: &str, of: Of, scale: Scale) -> Self {
-        Self { title: title.to_owned(), of, scale }
+        Self { title: title.to_owned(), of, scale, own: Vec::new() }
+    }
+
+    /// With ticks at these places and no others.
+    pub(in super::super) fn with_ticks(self, own: Vec<(f64, String)>) -> Self {
+        Self { own, ..self }
     }
 
     /// The title with the unit that all its labels share.
     pub(super) fn heading(&self) -> String {
         let unit = match (self.of, &self.scale) {
-            (_, Scale::Names(_)) | (Of::Times | Of::Share, _) => String::new(),
-            (Of::Count(unit), Scale::Linear { high, .. }) => format!("{}{unit}", prefix(*high).1),
+            (_, Scale::Names(_) | Scale::Order(_)) | (Of::Times | Of::Share, _) => String::new(),
+            (Of::Count(unit), Scale::Linear { high, .. }) => {
+                format!("{}{unit}", common(*high, unit).1)
+            }
             (Of::Count(unit), _) => unit.to_owned(),
             (Of::Time, Scale::Linear { high, .. }) => time(*high).1.to_owned(),
             (Of::Time, _) => String::new(),
@@ -46,6 +55,10 @@ impl Axis {
 
     /// Ticks with their labels; those without room for one have none.
     pub(super) fn ticks(&self, wanted: usize) -> Vec<(Tick, String)> {
+        if !self.own.is_empty() {
+            let tick = |value: f64| Tick { value, major: true };
+            return self.own.iter().map(|(value, label)| (tick(*value), label.clone())).collect();
+        }
         let ticks = self.scale.ticks(wanted);
         let step = ticks.windows(2).map(|two| two[1].value - two[0].value).fold(f64::MAX, f64::min);
         let label = |tick: &Tick| {
@@ -62,9 +75,13 @@ impl Axis {
             }
             (Scale::Nines { .. }, _) => percent(value),
             (_, Of::Share) => percent(value),
+            (Scale::Order(_), _) => format!("{value}"),
             (_, Of::Times) => format!("×{value:.digits$}", digits = digits(step)),
             (Scale::Linear { high, .. }, of) => {
-                let unit = if of == Of::Time { time(*high).0 } else { prefix(*high).0 };
+                let unit = match of {
+                    Of::Count(unit) => common(*high, unit).0,
+                    _ => time(*high).0,
+                };
                 format!("{:.digits$}", value / unit, digits = digits(step / unit))
             }
             (_, Of::Time) => {
@@ -96,6 +113,11 @@ fn short(value: f64) -> String {
 pub(in super::super) fn percent(share: f64) -> String {
     let text = format!("{:.6}", share * 100.0);
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// The prefix of a whole axis; plain counts have none that would hide what is counted.
+fn common(high: f64, unit: &str) -> (f64, &'static str) {
+    if unit.is_empty() && high < 1e5 { (1.0, "") } else { prefix(high) }
 }
 
 fn prefix(value: f64) -> (f64, &'static str) {

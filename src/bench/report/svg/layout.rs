@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::axis::Axis;
 use super::plot::{Anchor, Head, Item, Mark, Plot};
-use super::scale::Scale;
+use super::scale::{Scale, Tick};
 use super::text;
 
 /// Pixels of the text at ticks and labels.
@@ -46,13 +46,19 @@ fn left(plot: &Plot, narrow: bool) -> f64 {
     if narrow && matches!(plot.y.scale, Scale::Names(_)) {
         return 6.0;
     }
-    let labels = plot.y.ticks(wanted(plot.height, 42.0));
+    let labels = y_ticks(plot, plot.height);
     labels.iter().map(|(_, label)| text::width(label, TEXT)).fold(0.0, f64::max) + 10.0
 }
 
 /// Room for the labels at the right edge, or for half a label of the horizontal axis.
 fn right(plot: &Plot) -> f64 {
     plot.ends.iter().map(|end| text::width(&end.text, TEXT) + 16.0).fold(18.0, f64::max)
+}
+
+/// Ticks of the vertical axis; those of ratios stand closer, being powers of ten.
+fn y_ticks(plot: &Plot, height: f64) -> Vec<(Tick, String)> {
+    let each = if matches!(plot.y.scale, Scale::Loss { .. }) { 18.0 } else { 42.0 };
+    plot.y.ticks(wanted(height, each))
 }
 
 /// How many ticks there is room for.
@@ -93,7 +99,7 @@ impl<'a> Frame<'a> {
     /// Where the picture goes on below.
     fn end(&self) -> f64 {
         let titled = self.plot.labelled && !self.plot.x.heading().is_empty();
-        self.bottom + if self.plot.labelled { 20.0 } else { 8.0 } + if titled { LINE } else { 0.0 }
+        self.bottom + if self.plot.labelled { 20.0 } else { 14.0 } + if titled { LINE } else { 0.0 }
     }
 
     fn x(&self, value: f64) -> f64 {
@@ -130,7 +136,7 @@ impl<'a> Frame<'a> {
             @if !heading.is_empty() {
                 text.axis x="0" y=(format!("{:.1}", self.head - 3.0)) { (heading) }
             }
-            @for (tick, label) in y.ticks(wanted(self.bottom - self.top, 42.0)) {
+            @for (tick, label) in y_ticks(self.plot, self.bottom - self.top) {
                 @let at = self.y(tick.value);
                 @if !named { (line("grid", (self.left, at), (self.right, at))) }
                 @if inside {
@@ -141,7 +147,7 @@ impl<'a> Frame<'a> {
                 }
             }
             (line("base", (self.left, self.bottom), (self.right, self.bottom)))
-            @if named { (line("base", (self.left, self.top), (self.left, self.bottom))) }
+            @if named && !inside { (line("base", (self.left, self.top), (self.left, self.bottom))) }
             (self.bottom_axis(x))
         }
     }
@@ -162,6 +168,7 @@ impl<'a> Frame<'a> {
         let ticks: Vec<(f64, String)> = ticks.collect();
         let upright = matches!(axis.scale, Scale::Log { .. } | Scale::Nines { .. })
             || matches!(self.plot.y.scale, Scale::Names(_));
+        let upright = upright && !matches!(axis.scale, Scale::Order(_));
         html! {
             @for (at, label) in &ticks {
                 @if upright { (line("grid", (*at, self.top), (*at, self.bottom))) }
@@ -200,7 +207,10 @@ impl<'a> Frame<'a> {
                 let (x, y) = point(*at);
                 match anchor {
                     Anchor::Start => label_at(class, "start", x + 8.0, y + 4.0, text),
-                    Anchor::Middle => label_at(class, "middle", x, y - 8.0, text),
+                    // Without room on its side, a label stands on the other.
+                    Anchor::End if x - 8.0 - text::width(text, TEXT) < self.left => {
+                        label_at(class, "start", x + 8.0, y + 4.0, text)
+                    }
                     Anchor::End => label_at(class, "end", x - 8.0, y + 4.0, text),
                 }
             }
@@ -267,7 +277,7 @@ impl<'a> Frame<'a> {
         html! {
             @for ((end, at), place) in ends.iter().zip(&wanted).zip(places) {
                 @let beyond = self.plot.y.scale.place(end.y) > 1.0;
-                @if (at - place).abs() > 3.0 {
+                @if !beyond && (at - place).abs() > 3.0 {
                     (line("leader", (self.right + 1.0, *at), (self.right + 8.0, place)))
                 }
                 @let text = if beyond { format!("↑ {}", end.text) } else { end.text.clone() };

@@ -47,8 +47,6 @@ pub(in super::super) struct Mark {
 pub(in super::super) enum Anchor {
     /// To the right of it.
     Start,
-    /// Above it.
-    Middle,
     /// To the left of it.
     End,
 }

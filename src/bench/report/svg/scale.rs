@@ -13,6 +13,8 @@ pub(in super::super) enum Scale {
     Loss { least: f64 },
     /// Evenly spread places with names, the first one at the top or left.
     Names(Vec<String>),
+    /// Places from 1 to this many.
+    Order(usize),
 }
 
 /// A tick: where, and whether it is one that is worth a label when room is short.
@@ -23,7 +25,7 @@ pub(in super::super) struct Tick {
 }
 
 /// Room that the zero of a [`Scale::Loss`] takes.
-const ZERO: f64 = 0.12;
+const ZERO: f64 = 0.2;
 
 impl Scale {
     /// From 0 to a little above the largest value.
@@ -74,6 +76,7 @@ impl Scale {
             }
             Self::Loss { least } => ZERO + (1.0 - ZERO) * (1.0 - value.min(1.0).ln() / least.ln()),
             Self::Names(names) => (value + 0.5) / names.len().max(1) as f64,
+            Self::Order(len) => (value - 0.4) / ((*len).max(2) as f64 + 0.2),
         }
     }
 
@@ -96,6 +99,10 @@ impl Scale {
                 let every = 1 + decades.clone().filter(|r| r >= least).count() / wanted.max(1);
                 let shown = decades.filter(|ratio| *ratio >= least * 0.99).step_by(every);
                 [0.0].into_iter().chain(shown).collect()
+            }
+            Self::Order(len) => {
+                let ticks = linear(1.0, (*len).max(2) as f64, wanted).into_iter();
+                ticks.filter(|value| value.fract() == 0.0).collect()
             }
             Self::Names(names) => (0..names.len()).map(|index| index as f64).collect(),
         };

@@ -10,6 +10,9 @@ pub(in super::super) enum Shape {
     Cross,
     /// An upright stroke.
     Bar,
+    /// A hollow arrowhead for what lies above the axis, and for what lies below.
+    Up,
+    Down,
 }
 
 impl Shape {
@@ -52,6 +55,8 @@ impl Shape {
                     d = s * 2.0
                 )
             }
+            Self::Up => format!("M{:.1} {:.1}l{r} -{h:.1}l{r} {h:.1}", x - r, y + r, h = r * 1.6),
+            Self::Down => format!("M{:.1} {:.1}l{r} {h:.1}l{r} -{h:.1}", x - r, y - r, h = r * 1.6),
             Self::Bar => format!("M{x:.1} {:.1}v{:.1}", y - r * 1.6, r * 3.2),
         }
     }
