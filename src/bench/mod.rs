@@ -11,8 +11,15 @@
 //! is accounted for. A *suite* asks for trials until it can answer one question; a *record* keeps
 //! all of them. Rates count frames a second.
 
+pub mod digest;
+#[cfg(test)]
+mod example;
 pub mod medium;
 pub mod record;
+<<<<<<< HEAD
 pub mod scenario;
+=======
+pub mod report;
+>>>>>>> report
 pub mod traffic;
 pub mod trial;

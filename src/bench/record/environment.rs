@@ -8,6 +8,7 @@ use super::{Quantity, trial::Verdict};
 
 /// The machine and the program, as far as they bear on speed. What cannot be read is absent.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Environment {
     /// The processor's name.
     pub cpu: String,
@@ -33,6 +34,7 @@ pub struct Environment {
 
 /// How long the machine kept a thread from running that wanted to: the floor of every latency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hiccup {
     /// How long the probe spun.
     pub duration: Quantity,
@@ -48,6 +50,7 @@ pub struct Hiccup {
 
 /// Generator, medium and sink with a wire in the forwarder's place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibration {
     /// Most frames a second that the generator sent.
     pub sent: Quantity,

@@ -6,6 +6,7 @@
 //! was measured is a [`Quantity`].
 
 pub mod environment;
+mod file;
 pub mod outcome;
 pub mod trial;
 
@@ -14,6 +15,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use environment::{Calibration, Environment, Hiccup};
+pub use file::{Unread, read, write};
 pub use outcome::Outcome;
 pub use trial::{Frames, Trial, Verdict, VerdictKind};
 
@@ -22,6 +24,7 @@ pub const SCHEMA: &str = "bench/1";
 
 /// A measured value and its unit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Quantity {
     /// How much.
     pub value: f64,
@@ -31,6 +34,7 @@ pub struct Quantity {
 
 /// The units of a [`Quantity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Unit {
     /// Frames a second.
     #[serde(rename = "frames/s")]
@@ -90,8 +94,10 @@ impl Quantity {
 
 /// One scenario run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
-    /// [`SCHEMA`].
+    /// `bench/1`, or `bench/1.` and a number that counts what was added since.
+    #[cfg_attr(test, schemars(regex(pattern = r"^bench/1(\.[0-9]+)?$")))]
     pub schema: String,
     /// The same for all records of one command.
     pub run_id: String,
@@ -121,6 +127,7 @@ pub struct Record {
 
 /// What was measured: which forwarder, on which medium, with which traffic and tables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scenario {
     /// Its name, unique in a run: `fastpath/veth/64/1`.
     pub name: String,
@@ -154,6 +161,7 @@ pub struct Scenario {
 
 /// The three line rates: what the number is held against.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LineRates {
     /// Of the nominal link speed, by arithmetic.
     pub nominal: Option<Quantity>,
@@ -165,25 +173,31 @@ pub struct LineRates {
 
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (value, prefix) = match self.value.abs() {
-            _ if matches!(self.unit, Unit::Ratio | Unit::Ticks) => (self.value, ""),
-            v if v >= 1e9 => (self.value / 1e9, "G"),
-            v if v >= 1e6 => (self.value / 1e6, "M"),
-            v if v >= 1e3 => (self.value / 1e3, "k"),
-            _ => (self.value, ""),
-        };
         let unit = match self.unit {
             Unit::FramesPerSecond => "pps",
             Unit::BitsPerSecond => "bit/s",
             Unit::SessionsPerSecond => "sessions/s",
+            Unit::Bytes => "B",
             Unit::Seconds => return seconds(f, self.value),
             Unit::Nanoseconds => return seconds(f, self.value / 1e9),
-            Unit::Ticks => "ticks",
-            Unit::Bytes => "B",
-            Unit::Frames => "frames",
-            Unit::Ratio => return write!(f, "{value:.3}"),
+            Unit::Ticks => return write!(f, "{} ticks", significant(self.value)),
+            Unit::Frames => return write!(f, "{} frames", significant(self.value)),
+            Unit::Ratio => return write!(f, "{:.3}", self.value),
         };
-        let digits = if value.abs() >= 100.0 { 0 } else { 2 };
+        // What would round up to a thousand belongs to the next prefix.
+        let (value, prefix) = match self.value.abs() {
+            v if v >= 999.95e6 => (self.value / 1e9, "G"),
+            v if v >= 999.95e3 => (self.value / 1e6, "M"),
+            v if v >= 999.95 => (self.value / 1e3, "k"),
+            _ => (self.value, ""),
+        };
+        // Four digits that count: the bounds of a search lie half a percent apart.
+        let digits = match value.abs() {
+            _ if prefix.is_empty() => return write!(f, "{} {unit}", significant(value)),
+            v if v >= 100.0 => 1,
+            v if v >= 10.0 => 2,
+            _ => 3,
+        };
         write!(f, "{value:.digits$} {prefix}{unit}")
     }
 }
@@ -191,9 +205,19 @@ impl fmt::Display for Quantity {
 /// A length of time in the unit that suits it.
 fn seconds(f: &mut fmt::Formatter<'_>, value: f64) -> fmt::Result {
     match value.abs() {
-        v if v >= 1.0 || v == 0.0 => write!(f, "{value:.2} s"),
-        v if v >= 1e-3 => write!(f, "{:.2} ms", value * 1e3),
-        v if v >= 1e-6 => write!(f, "{:.1} us", value * 1e6),
+        v if v >= 0.9995 || v == 0.0 => write!(f, "{} s", significant(value)),
+        v if v >= 0.9995e-3 => write!(f, "{} ms", significant(value * 1e3)),
+        v if v >= 0.9995e-6 => write!(f, "{} us", significant(value * 1e6)),
         _ => write!(f, "{:.0} ns", value * 1e9),
     }
+}
+
+/// A number with three digits that count; whole numbers keep all of theirs and no point.
+fn significant(value: f64) -> String {
+    let digits = match value.abs() {
+        v if v >= 100.0 || v.fract() == 0.0 => 0,
+        v if v >= 10.0 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}")
 }

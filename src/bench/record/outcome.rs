@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::trial::{Latency, Verdict};
+use super::trial::{Gap, Latency, Verdict};
 use super::{LineRates, Quantity};
 
 /// The answer of a suite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     /// What generator, sink and medium can do.
@@ -35,6 +36,7 @@ pub enum Outcome {
 
 /// See [`Outcome::Calibration`]; the figures stand in the record's calibration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Calibrated {
     /// The line rates that follow.
     pub lines: LineRates,
@@ -42,6 +44,7 @@ pub struct Calibrated {
 
 /// See [`Outcome::Cost`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cost {
     /// Few frames that stay in the cache.
     pub hot: CostSpread,
@@ -53,6 +56,7 @@ pub struct Cost {
 
 /// A cost over several runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CostSpread {
     /// Median ticks a packet.
     pub ticks: Quantity,
@@ -64,11 +68,15 @@ pub struct CostSpread {
 
 /// See [`Outcome::Throughput`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Throughput {
     /// The search's name: `csit`, `quick`, `rfc2544`.
     pub preset: String,
     /// Each goal's answer, the strictest first.
     pub goals: Vec<GoalAnswer>,
+    /// Each goal's bounds whenever a trial moved them, in order.
+    #[serde(default)]
+    pub steps: Vec<BoundStep>,
     /// What it is held against.
     pub lines: LineRates,
     /// NDR over PDR: under 0.9 the machine is noisy.
@@ -79,8 +87,23 @@ pub struct Throughput {
     pub verdict: Verdict,
 }
 
+/// What a goal's bounds were from one trial on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct BoundStep {
+    /// The place of the trial in the record's list, from 0.
+    pub trial: u32,
+    /// The goal's name.
+    pub goal: String,
+    /// Largest load so far that meets the goal.
+    pub lower: Option<Quantity>,
+    /// Smallest load so far that does not.
+    pub upper: Option<Quantity>,
+}
+
 /// One goal's answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GoalAnswer {
     /// `NDR`, `PDR`.
     pub name: String,
@@ -102,6 +125,7 @@ pub struct GoalAnswer {
 
 /// See [`Outcome::Latency`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencyAnswer {
     /// By load, the lightest first.
     pub points: Vec<LatencyPoint>,
@@ -109,6 +133,7 @@ pub struct LatencyAnswer {
 
 /// Latency at one load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencyPoint {
     /// Share of the throughput.
     pub share: f64,
@@ -124,6 +149,7 @@ pub struct LatencyPoint {
 
 /// See [`Outcome::Loss`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossCurve {
     /// The largest load first.
     pub points: Vec<LossPoint>,
@@ -133,6 +159,7 @@ pub struct LossCurve {
 
 /// Loss at one load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossPoint {
     /// Share of the largest load.
     pub share: f64,
@@ -148,6 +175,7 @@ pub struct LossPoint {
 
 /// See [`Outcome::Burst`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Burst {
     /// The rate within a burst.
     pub burst_rate: Quantity,
@@ -169,6 +197,7 @@ pub struct Burst {
 
 /// See [`Outcome::Recovery`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Recovery {
     /// The overload.
     pub overload: Quantity,
@@ -184,6 +213,7 @@ pub struct Recovery {
 
 /// See [`Outcome::Failover`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Failover {
     /// Each repeat.
     pub runs: Vec<FailoverRun>,
@@ -193,6 +223,7 @@ pub struct Failover {
 
 /// One failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailoverRun {
     /// What was done: `link cut`, `edge killed`.
     pub event: String,
@@ -208,6 +239,10 @@ pub struct FailoverRun {
     pub agreement: String,
     /// Longest gap of each flow: least, median, 95th percentile, most.
     pub by_flow: [Quantity; 4],
+    /// Lost runs longer than three frames, of all flows; they begin counted from the event, and
+    /// those before it have a negative begin.
+    #[serde(default)]
+    pub gaps: Vec<Gap>,
     /// Frames that arrived twice.
     pub duplicates: u64,
     /// Frames that arrived out of order.
@@ -218,6 +253,7 @@ pub struct FailoverRun {
 
 /// See [`Outcome::Sessions`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sessions {
     /// Largest rate at which every new session was opened.
     pub establishment: Option<Quantity>,
@@ -235,6 +271,7 @@ pub struct Sessions {
 
 /// See [`Outcome::Scale`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Scale {
     /// `routes`, `flows`, `sessions`, `frame size`, `workers`.
     pub axis: String,
@@ -246,6 +283,7 @@ pub struct Scale {
 
 /// One place on the axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ScalePoint {
     /// Where.
     pub at: f64,
@@ -263,6 +301,7 @@ pub struct ScalePoint {
 
 /// See [`Outcome::Compare`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Compare {
     /// The first one.
     pub a: String,

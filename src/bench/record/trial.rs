@@ -9,6 +9,7 @@ use super::Quantity;
 
 /// One constant load for one span of time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Trial {
     /// What it was for: `warm_up`, `search`, `latency 50 %`.
     pub purpose: String,
@@ -45,6 +46,7 @@ pub struct Trial {
 
 /// Frames by fate. `intended = offered + unsent`, `lost = offered - received`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Frames {
     /// Due within the trial.
     pub intended: u64,
@@ -68,6 +70,7 @@ pub struct Frames {
 
 /// A distribution in a few numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Spread {
     /// How many samples.
     pub samples: u64,
@@ -87,6 +90,7 @@ pub struct Spread {
 
 /// Latencies: a few numbers, and all of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
     /// The few numbers.
     pub spread: Spread,
@@ -97,6 +101,7 @@ pub struct Latency {
 
 /// Frames lost in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Gap {
     /// The stream they belong to.
     pub stream: u32,
@@ -110,6 +115,7 @@ pub struct Gap {
 
 /// What the scheduler did to a thread during the trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadSense {
     /// The thread: `tester`, `worker 0`.
     pub name: String,
@@ -123,6 +129,7 @@ pub struct ThreadSense {
 
 /// A forwarder's accounts over the trial.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeviceFrames {
     /// Received on all ports.
     pub received: u64,
@@ -146,6 +153,7 @@ pub struct DeviceFrames {
 
 /// Whether a number may be trusted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// In a word.
     pub kind: VerdictKind,
@@ -155,6 +163,7 @@ pub struct Verdict {
 
 /// In a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictKind {
     /// The forwarder was the limit.
