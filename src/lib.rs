@@ -38,6 +38,7 @@ pub mod stage;
 pub mod worker;
 
 // Level 4: the outside.
+pub mod bench;
 pub mod cli;
 pub mod control;
 pub mod io;

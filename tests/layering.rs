@@ -45,12 +45,21 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ),
     ("lab", &[LEVEL_0, &["frame", "io"]]),
     (
+        "bench",
+        &[
+            LEVEL_0,
+            LEVEL_1,
+            PIPELINE,
+            &["model", "io", "worker", "config", "compile", "control", "lab"],
+        ],
+    ),
+    (
         "cli",
         &[
             LEVEL_0,
             LEVEL_1,
             PIPELINE,
-            &["model", "io", "worker", "config", "compile", "control", "lab", "replay"],
+            &["model", "io", "worker", "config", "compile", "control", "lab", "replay", "bench"],
         ],
     ),
     ("main", &[&["cli"]]),
