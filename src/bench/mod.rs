@@ -13,5 +13,6 @@
 
 pub mod medium;
 pub mod record;
+pub mod selftest;
 pub mod traffic;
 pub mod trial;

@@ -4,6 +4,8 @@
 //! A medium's tester never blocks and makes no frame of its own. A *lane* is one direction of
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
+pub mod fault;
+pub mod ring;
 pub mod wire;
 
 use std::io;
@@ -49,4 +51,27 @@ pub trait Device {
 
     /// Forgets all sessions, so that a trial begins as the one before; says whether it can.
     fn reset(&mut self) -> io::Result<bool>;
+}
+
+impl<T: Tester> Tester for &mut T {
+    fn send(
+        &mut self,
+        lane: usize,
+        want: usize,
+        write: impl FnMut(&mut [u8]) -> usize,
+    ) -> io::Result<usize> {
+        (**self).send(lane, want, write)
+    }
+
+    fn receive(&mut self, lane: usize, look: impl FnMut(&[u8])) -> io::Result<usize> {
+        (**self).receive(lane, look)
+    }
+
+    fn step(&mut self) {
+        (**self).step();
+    }
+
+    fn drops(&mut self) -> io::Result<Vec<(String, u64)>> {
+        (**self).drops()
+    }
 }
