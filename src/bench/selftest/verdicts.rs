@@ -7,7 +7,7 @@ use super::Claim;
 use super::plain::Plain;
 use crate::bench::medium::wire::{WireSpec, wire};
 use crate::bench::record::trial::{Verdict, VerdictKind};
-use crate::bench::trial::{Basis, RealClock, Rig, Spec, TrialError};
+use crate::bench::trial::{Basis, RealClock, Rig, Spec, TrialError, hiccup};
 use crate::io::sys::affinity;
 use crate::time::Span;
 
@@ -22,21 +22,27 @@ const TRIES: usize = 5;
 /// As [`Rig::run`].
 pub fn all(clock: RealClock, most: f64, cpu: usize) -> Result<Vec<Claim>, TrialError> {
     let time = Span::millis(200);
+    let hiccup = Some(hiccup::probe(&clock, Span::millis(500)));
+    let basis = Basis { hiccup, ..Basis::default() };
     let bound = Spec::constant("asked for too much", &[most * 3.0], time);
     let light = Spec::constant("asked for little", &[most / 10.0], time);
     Ok(vec![
         claim("a load beyond the generator's", VerdictKind::GeneratorBound, || {
-            wired(&clock, &bound, None)
+            wired(&clock, &bound, None, &basis)
         })?,
         claim("a core shared with a spinning thread", VerdictKind::Contaminated, || {
             beside_a_spinner(clock, &light, cpu)
         })?,
-        claim("a forwarder that loses frames, at half the generator's", VerdictKind::Ok, || {
-            let spec = Spec::constant("half", &[most / 4.0], time);
-            wired(&clock, &spec, Some(most / 5.0))
-        })?,
+        claim(
+            "a forwarder that drops a fifth of a load that the generator can send",
+            VerdictKind::Ok,
+            || {
+                let spec = Spec::constant("a quarter", &[most / 4.0], time);
+                wired(&clock, &spec, Some(most / 5.0), &basis)
+            },
+        )?,
         claim("a tenth of what the generator can send", VerdictKind::Ok, || {
-            wired(&clock, &light, None)
+            wired(&clock, &light, None, &basis)
         })?,
     ])
 }
@@ -64,14 +70,19 @@ fn claim(
 }
 
 /// The verdict of a trial over a wire, or over one that serves so many frames a second.
-fn wired(clock: &RealClock, spec: &Spec, rate: Option<f64>) -> Result<Verdict, TrialError> {
+fn wired(
+    clock: &RealClock,
+    spec: &Spec,
+    rate: Option<f64>,
+    basis: &Basis,
+) -> Result<Verdict, TrialError> {
     let (mut tester, mut device) = wire(&WireSpec { rate, ..WireSpec::default() }, *clock);
     let mut rig = Rig {
         tester: &mut tester,
         device: &mut device,
         streams: &mut [Plain::new(1)],
         clock,
-        basis: Basis::default(),
+        basis: basis.clone(),
     };
     Ok(rig.run(spec)?.trial.verdict)
 }
@@ -90,7 +101,7 @@ fn beside_a_spinner(clock: RealClock, spec: &Spec, cpu: usize) -> Result<Verdict
         });
         let trial = scope.spawn(|| {
             let pinned = affinity::pin(cpu).map_err(failed);
-            let verdict = pinned.and_then(|()| wired(&clock, spec, None));
+            let verdict = pinned.and_then(|()| wired(&clock, spec, None, &Basis::default()));
             stop.store(true, Ordering::Relaxed);
             verdict
         });
