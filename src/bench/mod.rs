@@ -21,6 +21,7 @@ pub mod scenario;
 =======
 pub mod report;
 >>>>>>> report
+pub mod selftest;
 pub mod traffic;
 pub mod trial;
 //! How fast is it, and is that certain? The parts of `thruway bench` that need neither ports nor

@@ -17,6 +17,8 @@ pub mod tap;
 pub mod veth;
 pub mod wiring;
 =======
+pub mod fault;
+pub mod ring;
 pub mod wire;
 >>>>>>> trial
 =======
@@ -76,3 +78,25 @@ pub trait Device {
 
 #[cfg(test)]
 mod tests;
+impl<T: Tester> Tester for &mut T {
+    fn send(
+        &mut self,
+        lane: usize,
+        want: usize,
+        write: impl FnMut(&mut [u8]) -> usize,
+    ) -> io::Result<usize> {
+        (**self).send(lane, want, write)
+    }
+
+    fn receive(&mut self, lane: usize, look: impl FnMut(&[u8])) -> io::Result<usize> {
+        (**self).receive(lane, look)
+    }
+
+    fn step(&mut self) {
+        (**self).step();
+    }
+
+    fn drops(&mut self) -> io::Result<Vec<(String, u64)>> {
+        (**self).drops()
+    }
+}

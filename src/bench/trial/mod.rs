@@ -19,6 +19,8 @@ pub mod conserve;
 mod course;
 pub mod hiccup;
 mod lane;
+pub mod outage;
+pub mod recovery;
 mod result;
 mod run;
 pub mod schedule;
