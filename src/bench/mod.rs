@@ -11,6 +11,7 @@
 //! is accounted for. A *suite* asks for trials until it can answer one question; a *record* keeps
 //! all of them. Rates count frames a second.
 
+pub mod cost;
 pub mod medium;
 pub mod record;
 pub mod scenario;
