@@ -14,6 +14,7 @@
 pub mod digest;
 #[cfg(test)]
 mod example;
+pub mod cost;
 pub mod medium;
 pub mod record;
 <<<<<<< HEAD

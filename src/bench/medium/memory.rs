@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::io::{clock, steer};
 use crate::stage::Shards;
 use crate::sync::Counter;
 use crate::tables::Counters;
+use crate::time::Now;
 use crate::wire::eth;
 use crate::worker::{Down, Inspect, Rings, Worker};
 
@@ -32,6 +33,9 @@ pub mod plant;
 
 use plant::{Blueprint, Plant};
 
+/// [`HEADROOM`] as frames have it.
+#[expect(clippy::cast_possible_truncation, reason = "a frame is shorter than 65,536 bytes")]
+pub(in crate::bench) const OFF: u16 = HEADROOM as u16;
 /// How long a worker thread may take over a request between two turns: emptying ten million
 /// sessions takes a part of a second.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -108,7 +112,22 @@ pub struct MemoryDevice {
 /// # Errors
 /// When the scenario does not compile or memory is short.
 pub fn memory(scenario: &Scenario, workers: usize) -> io::Result<(MemoryTester, MemoryDevice)> {
-    let Plant { blueprint, workers, counters, rings, ends, pool } = Plant::new(scenario, workers)?;
+    Ok(assemble(scenario, Plant::new(scenario, workers, 0)?).0)
+}
+
+/// As [`memory`] with one worker, and with so many frames more.
+pub(in crate::bench) fn with_frames(
+    scenario: &Scenario,
+    frames: usize,
+) -> io::Result<(MemoryTester, MemoryDevice, Vec<Pool>)> {
+    let ((tester, device), spare) = assemble(scenario, Plant::new(scenario, 1, frames)?);
+    Ok((tester, device, spare))
+}
+
+type Assembled = ((MemoryTester, MemoryDevice), Vec<Pool>);
+
+fn assemble(scenario: &Scenario, plant: Plant) -> Assembled {
+    let Plant { blueprint, workers, counters, rings, ends, pool, spare } = plant;
     let turns: Vec<_> = workers.iter().map(|_| Arc::new(Counter::default())).collect();
     let here = Arc::new(Here { workers: Mutex::new(workers), turns: turns.clone() });
     let tester = tester(scenario, ends, pool, Some(Arc::clone(&here)));
@@ -121,7 +140,7 @@ pub fn memory(scenario: &Scenario, workers: usize) -> io::Result<(MemoryTester, 
         here: Some(here),
         there: None,
     };
-    Ok((tester, device))
+    ((tester, device), spare)
 }
 
 /// The medium `ring`: as many workers as `cores`, each on a thread that polls and is pinned to its
@@ -133,8 +152,8 @@ pub fn ring(
     scenario: &Scenario,
     cores: &[Option<usize>],
 ) -> io::Result<(MemoryTester, MemoryDevice)> {
-    let Plant { blueprint, workers, counters, rings, ends, pool } =
-        Plant::new(scenario, cores.len())?;
+    let Plant { blueprint, workers, counters, rings, ends, pool, .. } =
+        Plant::new(scenario, cores.len(), 0)?;
     let turns: Vec<_> = workers.iter().map(|_| Arc::new(Counter::default())).collect();
     let stop = Arc::new(AtomicBool::new(false));
     let mut there = There { stop: Arc::clone(&stop), threads: Vec::new() };
@@ -207,6 +226,27 @@ impl Side {
     }
 }
 
+/// What a lane's frames pass, laid open for whoever measures single turns.
+#[derive(Debug)]
+pub(in crate::bench) struct Hands<'a> {
+    /// The workers; there is one.
+    pub(in crate::bench) workers: MutexGuard<'a, Vec<Worker>>,
+    /// Where frames enter.
+    pub(in crate::bench) enter: &'a mut End,
+    /// Where they leave.
+    pub(in crate::bench) leave: &'a mut End,
+}
+
+impl MemoryTester {
+    /// A lane's ends and the worker between them; none where workers have threads of their own.
+    pub(in crate::bench) fn hands(&mut self, lane: usize) -> Option<Hands<'_>> {
+        let workers = self.here.as_ref()?.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let [onprem, azure] = &mut self.sides;
+        let (enter, leave) = if lane == TO_AZURE { (onprem, azure) } else { (azure, onprem) };
+        Some(Hands { workers, enter: enter.ends.first_mut()?, leave: leave.ends.first_mut()? })
+    }
+}
+
 impl Tester for MemoryTester {
     #[inline]
     fn send(
@@ -222,8 +262,7 @@ impl Tester for MemoryTester {
             let size = write(&mut frame[HEADROOM..]);
             let queue = side.queue(&frame[HEADROOM..HEADROOM + size]);
             let size = u16::try_from(size).expect("a frame is shorter than its buffer");
-            let off = const { HEADROOM as u16 };
-            let out = Outgoing { frame, off, len: size, order: 0, at: crate::time::Now(0) };
+            let out = Outgoing { frame, off: OFF, len: size, order: 0, at: Now(0) };
             if let Err(out) = side.ends[queue].push(out, None) {
                 self.pool.put(out.frame);
                 return Err(io::Error::other("a memory port has lost its plug"));

@@ -14,7 +14,8 @@ use crate::fib::{Prefix4, Trie};
 use crate::ids::NextHopId;
 
 /// Most VMs with FastPath on a circuit of a provider.
-const MOST_HOSTS: u32 = crate::model::limits::FASTPATH_PROVIDER as u32;
+const MOST_HOSTS: u32 = 25_000;
+const _: () = assert!(MOST_HOSTS as usize == crate::model::limits::FASTPATH_PROVIDER);
 /// VMs that prefixes lead to.
 const VMS: u32 = 10_000;
 /// Most prefixes that are generated.

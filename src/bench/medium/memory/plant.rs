@@ -72,16 +72,19 @@ pub struct Plant {
     pub ends: [Vec<End>; 2],
     /// The tester's frames.
     pub pool: Pool,
+    /// More frames, as many as were asked for.
+    pub spare: Vec<Pool>,
 }
 
 impl Plant {
-    /// Makes workers for a scenario.
+    /// Makes workers for a scenario, and at least `frames` frames more than they and a tester need.
     ///
     /// # Errors
     /// When it does not compile or memory is short.
-    pub fn new(scenario: &Scenario, workers: usize) -> io::Result<Self> {
+    pub fn new(scenario: &Scenario, workers: usize, frames: usize) -> io::Result<Self> {
         let Plan { model, compiled } = scenario.plan(workers).map_err(io::Error::other)?;
-        let mut pools = Pool::family(workers + 1, FRAMES)?;
+        let mut pools = Pool::family(workers + 1 + frames.div_ceil(FRAMES), FRAMES)?;
+        let spare = pools.split_off(workers + 1);
         let mut plugs: HashMap<&PortName, Plug> = HashMap::new();
         for cable in &model.cables {
             let (a, b) = memory::cable(workers, DEPTH)?;
@@ -133,6 +136,6 @@ impl Plant {
             })
         });
         let workers = workers.collect();
-        Ok(Self { blueprint, workers, counters, rings, ends, pool: tester })
+        Ok(Self { blueprint, workers, counters, rings, ends, pool: tester, spare })
     }
 }

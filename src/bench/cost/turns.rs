@@ -1,0 +1,212 @@
+//! Frames go round: written, pushed 64 at a time, taken, looked at.
+
+use std::collections::VecDeque;
+use std::io;
+
+use super::sense::Sense;
+use crate::bench::medium::memory::{Hands, MemoryTester, OFF};
+use crate::bench::traffic::{Frames, Probe, Stream as _};
+use crate::frame::{BATCH, HEADROOM, Outgoing, Pool};
+use crate::io::clock;
+use crate::time::Now;
+use crate::wire::vlan::TagStack;
+use crate::wire::{eth, ip4, udp};
+
+/// Turns of a stretch.
+pub(super) const STRETCH: usize = 32;
+/// Turns after the last push that frames may take to come out.
+const LATE_TURNS: usize = 64;
+/// The trial that these frames belong to.
+const TRIAL: u16 = 0xc057;
+
+/// What became of frames and stretches.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Fate {
+    /// Frames that were pushed.
+    pub(super) pushed: u64,
+    /// Frames that came out with their probe and every byte behind it.
+    pub(super) whole: u64,
+    /// Stretches, and those that were left out.
+    pub(super) stretches: u64,
+    pub(super) left_out: u64,
+    /// Ticks that a reading of the counter takes.
+    pub(super) overhead: f64,
+}
+
+/// Turns with frames that go round.
+pub(super) struct Turns {
+    stream: Frames,
+    /// Where the payload of what comes out begins.
+    payload: usize,
+    next: u64,
+    /// Frames that are free, the oldest first.
+    ring: VecDeque<Outgoing>,
+    /// Those of this round: written, and come out.
+    written: Vec<Outgoing>,
+    came: Vec<Outgoing>,
+    sense: Sense,
+    fate: Fate,
+}
+
+/// Ticks and packets of stretches that count.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    ticks: f64,
+    packets: u64,
+}
+
+impl Turns {
+    /// Turns with this many of the spare frames.
+    pub(super) fn new(
+        stream: Frames,
+        leaves: TagStack,
+        spare: &mut [Pool],
+        frames: usize,
+    ) -> io::Result<Self> {
+        let taken = spare.iter_mut().flat_map(|pool| {
+            std::iter::from_fn(|| if pool.is_empty() { None } else { pool.take() })
+        });
+        let empty = |frame| Outgoing { frame, off: OFF, len: 0, order: 0, at: Now(0) };
+        let ring: VecDeque<_> = taken.take(frames).map(empty).collect();
+        let fate = Fate { overhead: overhead(), ..Fate::default() };
+        Ok(Self {
+            stream,
+            payload: eth::HEADER + leaves.size() + ip4::HEADER + udp::HEADER,
+            next: 0,
+            ring,
+            written: Vec::with_capacity(frames),
+            came: Vec::with_capacity(frames),
+            sense: Sense::new()?,
+            fate,
+        })
+    }
+
+    /// Begins with the first frame again.
+    pub(super) fn rewind(&mut self) {
+        self.next = 0;
+    }
+
+    /// Sends `packets` through with `frames` going round; returns ticks a packet, over the
+    /// stretches that count, or over all where none does.
+    pub(super) fn run(
+        &mut self,
+        tester: &mut MemoryTester,
+        lane: usize,
+        frames: usize,
+        packets: u64,
+    ) -> io::Result<f64> {
+        let mut hands = tester.hands(lane).expect("the worker is in this thread");
+        let (mut counted, mut all) = (Sum::default(), Sum::default());
+        let mut left = packets;
+        while left > 0 {
+            let round = usize::try_from(left).unwrap_or(usize::MAX).min(frames);
+            let round = round.min(self.ring.len());
+            if round == 0 {
+                return Err(io::Error::other("no frame comes out of the forwarder"));
+            }
+            self.write(round);
+            self.pass(&mut hands, &mut counted, &mut all)?;
+            self.look();
+            left -= round as u64;
+        }
+        let sum = if counted.packets > 0 { counted } else { all };
+        Ok(sum.ticks / sum.packets.max(1) as f64)
+    }
+
+    /// Writes the oldest frames.
+    fn write(&mut self, len: usize) {
+        for _ in 0..len {
+            let mut out = self.ring.pop_front().expect("no more than there are");
+            let probe = Probe { trial: TRIAL, stream: 0, seq: self.next, due_ns: 0 };
+            let size = self.stream.write(&probe, &mut out.frame[HEADROOM..]);
+            self.next += 1;
+            out.off = OFF;
+            out.len = u16::try_from(size).expect("a frame is shorter than its buffer");
+            self.written.push(out);
+        }
+        self.fate.pushed += len as u64;
+    }
+
+    /// Lets all that was written through, stretch by stretch.
+    fn pass(&mut self, hands: &mut Hands<'_>, counted: &mut Sum, all: &mut Sum) -> io::Result<()> {
+        let len = self.written.len();
+        let mut written = self.written.drain(..);
+        let mut late = 0;
+        while written.len() > 0 || (self.came.len() < len && late < LATE_TURNS) {
+            let (mut ticks, mut packets) = (0, 0);
+            let before = self.sense.waited()?;
+            let mut turns = 0;
+            while turns < STRETCH
+                && (written.len() > 0 || (self.came.len() < len && late < LATE_TURNS))
+            {
+                let mut pushed = 0;
+                while pushed < BATCH
+                    && let Some(out) = written.next()
+                {
+                    hands.enter.push(out, None).map_err(|_| refused())?;
+                    pushed += 1;
+                }
+                late = if pushed == 0 { late + 1 } else { 0 };
+                let begin = clock::ticks();
+                for worker in hands.workers.iter_mut() {
+                    worker.turn(clock::now());
+                }
+                ticks += clock::ticks().wrapping_sub(begin);
+                packets += pushed as u64;
+                turns += 1;
+                self.came.extend(std::iter::from_fn(|| hands.leave.pop()));
+            }
+            let sum = Sum { ticks: ticks as f64 - turns as f64 * self.fate.overhead, packets };
+            all.add(sum);
+            self.fate.stretches += 1;
+            if self.sense.waited()? == before {
+                counted.add(sum);
+            } else {
+                self.fate.left_out += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at every frame that came out, and puts it at the end of the ring.
+    fn look(&mut self) {
+        for out in self.came.drain(..) {
+            let payload = out.bytes().get(self.payload..).unwrap_or_default();
+            let whole = Probe::read(payload).is_ok_and(|probe| probe.trial == TRIAL);
+            self.fate.whole += u64::from(whole);
+            self.ring.push_back(out);
+        }
+    }
+
+    /// Gives the frames back, without which their memory would never be freed.
+    pub(super) fn end(self, spare: &mut [Pool]) -> Fate {
+        if let Some(pool) = spare.first_mut() {
+            let all = self.ring.into_iter().chain(self.written).chain(self.came);
+            all.for_each(|out| pool.put(out.frame));
+        }
+        self.fate
+    }
+}
+
+impl Sum {
+    fn add(&mut self, other: Sum) {
+        self.ticks += other.ticks;
+        self.packets += other.packets;
+    }
+}
+
+fn refused() -> io::Error {
+    io::Error::other("a memory port does not take 64 frames")
+}
+
+/// Ticks between two readings of the counter with nothing between them: the median of many.
+fn overhead() -> f64 {
+    let mut all: Vec<u64> = (0..1001)
+        .map(|_| {
+            let begin = clock::ticks();
+            clock::ticks().wrapping_sub(begin)
+        })
+        .collect();
+    all.sort_unstable();
+    all[500] as f64
+}
