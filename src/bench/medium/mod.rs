@@ -4,6 +4,7 @@
 //! A medium's tester never blocks and makes no frame of its own. A *lane* is one direction of
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
+pub mod cable;
 pub mod calibrate;
 pub mod cores;
 pub mod device;
