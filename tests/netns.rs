@@ -6,6 +6,8 @@
 //! broken checksum and no reordering. One scenario runs at a time: they measure.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "netns/bench.rs"]
+mod bench;
 #[path = "netns/config.rs"]
 mod config;
 #[path = "netns/crossing.rs"]

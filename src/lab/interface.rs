@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkMessage, Stats64,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64,
 };
 use rtnetlink::{AddressMessageBuilder, Handle, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use rustix::net::{AddressFamily, SocketType};
@@ -37,6 +37,8 @@ pub struct InterfaceCounters {
     pub rx_bytes: u64,
     /// Frames received and dropped.
     pub rx_dropped: u64,
+    /// Frames that the network card had no room for.
+    pub rx_missed: u64,
     /// Frames sent.
     pub tx_packets: u64,
     /// Bytes sent.
@@ -177,6 +179,34 @@ impl Interface {
         found.ok_or_else(|| LabError::Invalid { what: format!("{} has no MAC address", self.name) })
     }
 
+    /// What the driver calls such interfaces: `veth`, `tun`, `bridge`; nothing for a network card.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn kind(&self) -> Result<Option<String>, LabError> {
+        let kind = |info| match info {
+            LinkInfo::Kind(kind) => Some(kind.to_string()),
+            _ => None,
+        };
+        let found = self.message()?.attributes.into_iter().find_map(|attribute| match attribute {
+            LinkAttribute::LinkInfo(infos) => infos.into_iter().find_map(kind),
+            _ => None,
+        });
+        Ok(found)
+    }
+
+    /// Its MTU in bytes.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn mtu(&self) -> Result<u32, LabError> {
+        let mtu = |attribute| match attribute {
+            LinkAttribute::Mtu(mtu) => Some(mtu),
+            _ => None,
+        };
+        Ok(self.message()?.attributes.into_iter().find_map(mtu).unwrap_or(0))
+    }
+
     /// Whether it is up and its other end is too.
     ///
     /// # Errors
@@ -201,6 +231,7 @@ impl Interface {
             rx_packets: stats.rx_packets,
             rx_bytes: stats.rx_bytes,
             rx_dropped: stats.rx_dropped,
+            rx_missed: stats.rx_missed_errors,
             tx_packets: stats.tx_packets,
             tx_bytes: stats.tx_bytes,
             tx_dropped: stats.tx_dropped,

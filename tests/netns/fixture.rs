@@ -289,7 +289,7 @@ impl Net {
 }
 
 /// The program under test; `THRUWAY_BIN` names another build of it.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     std::env::var_os("THRUWAY_BIN")
         .map_or_else(|| Path::new(env!("CARGO_BIN_EXE_thruway")).to_owned(), PathBuf::from)
 }

@@ -22,6 +22,9 @@ use crate::bench::record::{Calibration, Quantity, Verdict};
 use crate::io::clock;
 use crate::lab::{Netns, veth};
 use crate::time::{Now, Span};
+use crate::wire::build::Packet;
+use crate::wire::eth::{self, MacAddr};
+use crate::wire::{ip4, udp};
 
 /// Nothing came for so long: everything has.
 const QUIET: Span = Span::millis(20);
@@ -111,6 +114,16 @@ fn drain(tester: &mut impl Tester, lane: usize) -> io::Result<u64> {
     Ok(count)
 }
 
+/// A frame of this size, from the addresses of RFC 2544's test network.
+///
+/// # Panics
+/// When it is smaller than its headers.
+pub fn frame(size: usize, src: MacAddr, dst: MacAddr) -> Vec<u8> {
+    const HEADERS: usize = eth::HEADER + ip4::HEADER + udp::HEADER;
+    let payload = vec![0; size - HEADERS];
+    Packet::ip4([198, 18, 0, 2], [198, 19, 0, 2]).udp(49_184, 9, &payload).eth(src, dst).build()
+}
+
 /// Frames a second that the tester sends into a veth whose far end takes them in and has no use for
 /// them: a sink that counts.
 ///
@@ -136,7 +149,8 @@ fn sending_fails() -> String {
     "sending at full load".to_owned()
 }
 
-fn copy(frame: &[u8]) -> impl FnMut(&mut [u8]) -> usize {
+/// Writes the same frame again and again.
+pub(super) fn copy(frame: &[u8]) -> impl FnMut(&mut [u8]) -> usize {
     |room| {
         room[..frame.len()].copy_from_slice(frame);
         frame.len()
@@ -248,31 +262,35 @@ pub fn veth_pairs(
     let wire = wire(plan, cores, intake, frame, time)?;
     let receiving = receiving(plan, cores, frame, time)?;
     let null = null(&Site::veth(plan, cores, intake)?, frame, time)?;
-    Ok(Calibration {
-        sent: Quantity::rate(wire.sent_rate()),
-        received: Quantity::rate(receiving.received_rate()),
-        null_forwarder: Some(Quantity::rate(null.received_rate())),
-        verdict: Verdict::ok(),
-    })
+    Ok(figures(wire.sent_rate(), &receiving, &null))
 }
 
-/// All figures of TAP devices. There is no wire between two of them that the tester could hold: the
-/// null forwarder stands for it.
+/// All figures of a medium like the site's, for frames of `size` bytes without check sequence. There
+/// is no wire between two TAP devices that the tester could hold: the null forwarder stands for it.
 ///
 /// # Errors
 /// When the lab cannot be built.
-pub fn taps(
-    plan: &Plan,
-    cores: &Cores,
-    frame: &[u8],
-    time: Span,
-) -> Result<Calibration, MediumError> {
-    let receiving = receiving(plan, cores, frame, time)?;
-    let null = null(&Site::tap(plan, cores)?, frame, time)?;
-    Ok(Calibration {
-        sent: Quantity::rate(null.sent_rate()),
+pub fn site(site: &Site, size: usize, time: Span) -> Result<Calibration, MediumError> {
+    let (plan, cores) = (site.plan(), site.cores());
+    let frame = frame(size, MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2]));
+    // Nobody asks for the stations here.
+    let mut plan = plan.clone();
+    plan.wires.iter_mut().for_each(|wire| wire.stations.clear());
+    match site.intake() {
+        Some(intake) => veth_pairs(&plan, cores, intake, &frame, time),
+        None => {
+            let receiving = receiving(&plan, cores, &frame, time)?;
+            let null = null(&Site::tap(&plan, cores)?, &frame, time)?;
+            Ok(figures(null.sent_rate(), &receiving, &null))
+        }
+    }
+}
+
+fn figures(sent: f64, receiving: &Crossed, null: &Crossed) -> Calibration {
+    Calibration {
+        sent: Quantity::rate(sent),
         received: Quantity::rate(receiving.received_rate()),
         null_forwarder: Some(Quantity::rate(null.received_rate())),
         verdict: Verdict::ok(),
-    })
+    }
 }

@@ -7,6 +7,8 @@ use crate::lab::{Interface, InterfaceCounters, LabError};
 pub enum Which {
     /// Frames that came and were dropped.
     Received,
+    /// Frames that the network card had no room for.
+    Missed,
     /// Frames that were to go out and were dropped: the far end had no room.
     Sent,
 }
@@ -15,6 +17,7 @@ impl Which {
     fn of(self, counters: &InterfaceCounters) -> u64 {
         match self {
             Which::Received => counters.rx_dropped,
+            Which::Missed => counters.rx_missed,
             Which::Sent => counters.tx_dropped,
         }
     }

@@ -6,6 +6,7 @@
 
 <<<<<<< HEAD
 <<<<<<< HEAD
+pub mod cable;
 pub mod calibrate;
 pub mod cores;
 pub mod device;

@@ -135,6 +135,14 @@ impl Site {
         }
     }
 
+    /// Who takes frames in for the device; nobody where wires are TAP devices.
+    pub fn intake(&self) -> Option<Intake> {
+        match self.wires {
+            Wires::Veth { intake, .. } => Some(intake),
+            Wires::Tap => None,
+        }
+    }
+
     /// The plan that was laid.
     pub fn plan(&self) -> &Plan {
         &self.plan

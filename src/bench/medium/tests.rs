@@ -1,6 +1,7 @@
 //! The tester, the wires and the devices against the real kernel, each test in namespaces of its
 //! own.
 
+mod cable;
 mod devices;
 mod measure;
 mod sockets;

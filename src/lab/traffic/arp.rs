@@ -29,7 +29,7 @@ const ASK_EVERY: Duration = Duration::from_millis(200);
 /// Hosts of one subnet that share a MAC address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Station {
-    /// Every address of this prefix is answered for, under any tags.
+    /// Every address of this prefix but the router's is answered for, under any tags.
     pub prefix: Ipv4Net,
     /// The MAC address that they have.
     pub mac: MacAddr,
@@ -55,6 +55,10 @@ impl Station {
     #[must_use]
     pub fn router(self, router: Ipv4Addr) -> Self {
         Self { router: Some(router), ..self }
+    }
+
+    fn has(&self, address: Ipv4Addr) -> bool {
+        self.prefix.contains(&address) && self.router != Some(address)
     }
 
     /// Asks for the router as each of the hosts, so that it knows all of them afterwards (RFC 826
@@ -146,8 +150,7 @@ fn answer(frame: &[u8], stations: &[Station]) -> Option<Vec<u8>> {
     let target = Ipv4Addr::from_bits(packet.target.get());
     let sender = Ipv4Addr::from_bits(packet.sender.get());
     // A station that announces itself (RFC 5227) asks nobody.
-    let found =
-        stations.iter().find(|own| own.prefix.contains(&target)).filter(|_| sender != target)?;
+    let found = stations.iter().find(|own| own.has(target)).filter(|_| sender != target)?;
     let reply = build::arp(arp::REPLY, found.mac, target, packet.sender_mac, sender);
     Some(reply.tags(tags).pad(SMALLEST).build())
 }
@@ -261,6 +264,15 @@ mod tests {
             assert_eq!(packet.target_mac, NEAR);
             assert_eq!(&reply[..6], &NEAR.0);
         }
+    }
+
+    #[test]
+    fn the_router_keeps_its_own_address() {
+        let own = [station()[0].router([10, 1, 0, 1].into())];
+        let ask =
+            |target: [u8; 4]| build::arp(arp::REQUEST, NEAR, [0; 4], MacAddr::ZERO, target).build();
+        assert_eq!(answer(&ask([10, 1, 0, 1]), &own), None);
+        assert!(answer(&ask([10, 1, 0, 2]), &own).is_some());
     }
 
     #[test]

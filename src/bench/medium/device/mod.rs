@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Thruway`] | a child process of this very program |
 //! | [`Kernel`] | the kernel as a router, with nft for NAT |
+//! | [`Testpmd`] | DPDK's own forwarder, on packet sockets or XDP sockets |
 //! | [`Null`] | a thread that moves frames from port to port and does nothing else |
 //!
 //! Every device stands on a [`Site`](super::Site) and counts as its own what its inputs had no room
@@ -13,10 +14,12 @@ mod conntrack;
 pub mod kernel;
 mod nft;
 pub mod null;
+pub mod testpmd;
 pub mod thruway;
 
 pub use kernel::{Kernel, Nat, Router};
 pub use null::Null;
+pub use testpmd::Testpmd;
 pub use thruway::{Thruway, ThruwaySpec};
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::support::*;
-use crate::bench::medium::device::{Kernel, Nat, Null};
+use crate::bench::medium::device::{Kernel, Nat, Null, Testpmd};
 use crate::bench::medium::{Device, Intake, Site, Tester};
 use crate::bench::record::trial::DeviceFrames;
 use crate::wire::vlan::TagStack;
@@ -124,4 +124,28 @@ fn a_kernel_between_tap_devices_is_refused() {
     let Some(site) = lab(Site::tap(&plan(60), &cores())) else { return };
     let error = Kernel::start(&site, &router(None)).unwrap_err();
     assert!(error.to_string().contains("choose the veth medium"), "{error}");
+}
+
+#[test]
+fn testpmd_moves_every_frame_and_accounts_for_it() {
+    if std::process::Command::new("dpdk-testpmd").arg("--version").output().is_err() {
+        println!("skipped: the program dpdk-testpmd is not installed");
+        return;
+    }
+    for xdp in [false, true] {
+        let Some(site) = lab(Site::veth(&plan(60), &cores(), Intake::Sender)) else { return };
+        let mut testpmd = Testpmd::start(&site, xdp).unwrap();
+        conserves(&site, &mut testpmd, true);
+        assert_eq!(testpmd.threads().len(), 1, "{:?}", testpmd.threads());
+        let id = testpmd.id();
+        drop(testpmd);
+        assert!(!std::path::Path::new("/proc").join(id.to_string()).exists());
+    }
+}
+
+#[test]
+fn a_missing_testpmd_is_named_with_the_way_to_get_it() {
+    let Some(site) = lab(Site::veth(&plan(60), &cores(), Intake::Sender)) else { return };
+    let error = Testpmd::start_program(&site, false, "no-such-testpmd").unwrap_err().to_string();
+    assert!(error.contains("no-such-testpmd is not installed: install DPDK"), "{error}");
 }
