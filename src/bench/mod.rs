@@ -15,6 +15,9 @@ pub mod digest;
 #[cfg(test)]
 mod example;
 pub mod medium;
+pub mod progress;
 pub mod record;
 pub mod report;
+pub mod table;
+pub mod terminal;
 pub mod traffic;
