@@ -11,27 +11,23 @@
 //! is accounted for. A *suite* asks for trials until it can answer one question; a *record* keeps
 //! all of them. Rates count frames a second.
 
+pub mod bed;
+pub mod cost;
 pub mod digest;
+pub mod error;
 #[cfg(test)]
 mod example;
-pub mod cost;
+pub mod machine;
 pub mod medium;
+pub mod progress;
 pub mod record;
-<<<<<<< HEAD
-pub mod scenario;
-=======
 pub mod report;
->>>>>>> report
+pub mod scenario;
+pub mod search;
 pub mod selftest;
+pub mod stats;
+pub mod suite;
+pub mod table;
+mod terminal;
 pub mod traffic;
 pub mod trial;
-//! How fast is it, and is that certain? The parts of `thruway bench` that need neither ports nor
-//! clocks: which load to try next, and what a series of figures says.
-//!
-//! | module | question |
-//! |---|---|
-//! | [`search`] | which load and duration next, and what do the trials so far say? |
-//! | [`stats`] | how sure is a difference between two series? |
-
-pub mod search;
-pub mod stats;

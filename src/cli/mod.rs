@@ -1,5 +1,6 @@
 //! The command line: one file a command.
 
+pub mod bench;
 pub mod check;
 pub mod client;
 pub mod demo;
@@ -40,6 +41,8 @@ pub enum Command {
     Replay(replay::Args),
     /// Show the state of a running thruway
     Show(show::Args),
+    /// Measure a forwarder: how fast, how sure, and what was the limit
+    Bench(Box<bench::Args>),
 }
 
 /// A configuration file and the part of it that this process takes.
@@ -84,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Show(args) => show::main(&args),
+        Command::Bench(args) => bench::main(&args),
     };
     match done {
         Ok(code) => code,

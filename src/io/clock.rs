@@ -21,6 +21,12 @@ pub fn raw() -> Now {
     Now(time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned())
 }
 
+/// The time of day in UTC, to the second, in the form of RFC 3339.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads clocks")]
+pub fn stamp() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

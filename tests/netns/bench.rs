@@ -96,10 +96,8 @@ fn site(made: Result<Site, MediumError>) -> Option<Site> {
 }
 
 fn start(site: &Site) -> Thruway {
-    let spec = ThruwaySpec {
-        program: Some(program()),
-        ..ThruwaySpec::new(config(site), Role::All)
-    };
+    let spec =
+        ThruwaySpec { program: Some(program()), ..ThruwaySpec::new(config(site), Role::All) };
     Thruway::start(site, spec).unwrap()
 }
 

@@ -6,6 +6,8 @@
 //! and a share of the nominal line rate is shown only where the forwarder was the limit.
 
 mod figure;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 use super::record::outcome::Outcome;

@@ -3,7 +3,7 @@
 use super::noise::Noise;
 use super::outcome::{Burst, Failover, FailoverRun, Recovery, Sessions};
 use super::trial::Gap;
-use super::trials::Made;
+use super::trials::{Made, count};
 use super::{Outcome, Quantity, Record, Unit, Verdict};
 use super::{record, scenario};
 
@@ -13,7 +13,7 @@ pub(super) fn all() -> Vec<Record> {
 
 fn burst() -> Record {
     let mut noise = Noise::new(3);
-    let mut one = || 4_096 + (260.0 * noise.normal().abs()).round() as u64;
+    let mut one = || 4_096 + count(260.0 * noise.normal().abs());
     let bursts: Vec<u64> = (0..50).map(|_| one()).collect();
     let mean = bursts.iter().sum::<u64>() as f64 / 50.0;
     let (rate, throughput) = (1_620_000.0, 998_000.0);
@@ -59,7 +59,7 @@ fn failover() -> Record {
             stream: 0,
             begin: Quantity::seconds(begin),
             length: Quantity::seconds(length),
-            frames: (length * 100_000.0).round() as u64,
+            frames: count(length * 100_000.0),
         };
         let mut gaps = vec![gap(begin, by_gap)];
         if number == 3 {

@@ -175,6 +175,6 @@ fn spread(samples: u64, median_ns: f64, width: f64, noise: &mut Noise) -> Spread
 
 /// A whole number of frames.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-fn count(frames: f64) -> u64 {
+pub(super) fn count(frames: f64) -> u64 {
     frames.round() as u64
 }

@@ -32,7 +32,7 @@ pub enum MediumError {
 
 impl MediumError {
     /// A refusal.
-    pub(super) fn refused(what: impl Into<String>) -> Self {
+    pub fn refused(what: impl Into<String>) -> Self {
         MediumError::Refused { what: what.into() }
     }
 }

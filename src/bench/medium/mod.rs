@@ -4,27 +4,21 @@
 //! A medium's tester never blocks and makes no frame of its own. A *lane* is one direction of
 //! traffic: lane 0 enters on-premises' side and comes out at Azure's, lane 1 the other way round.
 
-<<<<<<< HEAD
-<<<<<<< HEAD
 pub mod cable;
 pub mod calibrate;
 pub mod cores;
 pub mod device;
 pub mod drops;
 pub mod error;
+pub mod fault;
+pub mod memory;
+pub mod ring;
 pub mod site;
 pub mod socket;
 pub mod tap;
 pub mod veth;
-pub mod wiring;
-=======
-pub mod fault;
-pub mod ring;
 pub mod wire;
->>>>>>> trial
-=======
-pub mod memory;
->>>>>>> scenario
+pub mod wiring;
 
 use std::io;
 

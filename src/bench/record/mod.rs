@@ -8,6 +8,8 @@
 pub mod environment;
 mod file;
 pub mod outcome;
+#[cfg(test)]
+mod tests;
 pub mod trial;
 
 use std::fmt;

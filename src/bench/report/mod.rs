@@ -13,6 +13,8 @@ mod section;
 mod summary;
 mod svg;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod trials;
 mod words;
 
@@ -84,7 +86,13 @@ pub fn html(records: &[Record]) -> String {
     for (index, entry) in entries.iter_mut().enumerate() {
         entry.id = format!("r{}", index + 1);
     }
-    document(records, &entries).into_string()
+    printable(&document(records, &entries).into_string())
+}
+
+/// The page without characters that HTML does not have: a name may hold anything.
+fn printable(page: &str) -> String {
+    let keep = |c: char| !c.is_control() || c == '\n';
+    page.chars().map(|c| if keep(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 fn document(records: &[Record], entries: &[Entry]) -> Markup {

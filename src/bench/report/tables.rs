@@ -230,7 +230,7 @@ fn loss(curve: &LossCurve) -> Markup {
 fn lost(ratio: f64) -> String {
     let percent = ratio * 100.0;
     match percent {
-        p if p == 0.0 => "0\u{a0}%".to_owned(),
+        0.0 => "0\u{a0}%".to_owned(),
         p if p >= 10.0 => format!("{p:.1}\u{a0}%"),
         p if p >= 0.1 => format!("{p:.2}\u{a0}%"),
         p => format!("{p:.5}\u{a0}%"),

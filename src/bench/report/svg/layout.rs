@@ -44,7 +44,7 @@ pub(in super::super) fn draw(plots: &[Plot], width: f64) -> Markup {
 /// Room for the labels of the vertical axis.
 fn left(plot: &Plot, narrow: bool) -> f64 {
     if narrow && matches!(plot.y.scale, Scale::Names(_)) {
-        return 6.0;
+        return 12.0;
     }
     let labels = y_ticks(plot, plot.height);
     labels.iter().map(|(_, label)| text::width(label, TEXT)).fold(0.0, f64::max) + 10.0
@@ -289,7 +289,7 @@ impl<'a> Frame<'a> {
 
 /// Places near the wanted ones, in the same order, a line apart from each other and, as far as
 /// there is room, between the limits.
-fn apart(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
+pub(super) fn apart(wanted: &[f64], low: f64, high: f64) -> Vec<f64> {
     let mut places = wanted.to_vec();
     for index in 1..places.len() {
         places[index] = places[index].max(places[index - 1] + LINE);

@@ -11,6 +11,8 @@ mod layout;
 mod plot;
 mod scale;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod text;
 
 pub(super) use axis::{Axis, Of, percent};
@@ -18,3 +20,5 @@ pub(super) use layout::draw;
 pub(super) use plot::{Anchor, Mark, Plot};
 pub(super) use scale::Scale;
 pub(super) use shape::Shape;
+#[cfg(test)]
+pub(super) use text::width;

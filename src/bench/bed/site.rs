@@ -1,0 +1,170 @@
+//! Beds in namespaces of their own: veth pairs or TAP devices, the tester at one end of each, the
+//! forwarder at the other.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::kernel;
+use super::local::scenario;
+use super::wish::{DeviceKind, Medium, Wish};
+use super::{OnRig, Parts, lines};
+use crate::bench::error::BenchError;
+use crate::bench::medium::device::{Kernel, Null, Testpmd, Thruway, ThruwaySpec};
+use crate::bench::medium::{Cores, Device, Intake, MediumError, Plan, Site, Wire, calibrate};
+use crate::bench::scenario::places::{AZURE_MAC, ONPREM_MAC, SERVICE_ROUTER, TALKED_TO, VNET};
+use crate::bench::scenario::{PortKind, Ports, Run, Scenario, Way};
+use crate::bench::suite::Bed;
+use crate::bench::traffic::size;
+use crate::lab::traffic::Station;
+use crate::time::Span;
+use crate::wire::eth::MacAddr;
+
+/// How long each part of a calibration runs.
+const CALIBRATE: Span = Span::millis(500);
+
+/// Names of the wires, the same at both ends.
+const ONPREM: &str = "onprem";
+const AZURE: &str = "azure";
+
+pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
+    let scenario = scenario(wish)?;
+    let refused = |why: MediumError| BenchError::Device {
+        device: wish.device.word().to_owned(),
+        why: why.to_string(),
+    };
+    let cores = Cores::share(wish.workers).map_err(refused)?;
+    cores.pin_tester().map_err(refused)?;
+    let plan = plan(wish, &scenario);
+    let site = lay(wish.medium, &plan, &cores).map_err(refused)?;
+    let device = device(wish, &scenario, &site).map_err(refused)?;
+    let record = scenario.record(&Run {
+        device: wish.device.word(),
+        medium: wish.medium.word(),
+        genome: &wish.genome,
+        workers: u32::try_from(wish.workers).unwrap_or(u32::MAX),
+        direction: wish.direction,
+        layout: &site.layout(),
+    });
+    let size = size::buffer(wish.genome.largest(), 0);
+    let calibration = calibrate::site(&site, size, CALIBRATE).map_err(refused)?;
+    let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
+    let tester = site.tester().map_err(refused)?;
+    let parts = Parts {
+        tester,
+        // The device goes before the site that it stands on.
+        device: OnSite { device, _site: site },
+        scenario: Some(scenario),
+        genome: wish.genome.clone(),
+        direction: wish.direction,
+        mix: wish.mix,
+        record,
+        calibration,
+        lines,
+        notes: Vec::new(),
+        doer: None,
+    };
+    Ok(Box::new(OnRig::new(parts)?))
+}
+
+/// A device with the site that it stands on.
+struct OnSite {
+    device: Box<dyn Device>,
+    _site: Site,
+}
+
+impl Device for OnSite {
+    fn name(&self) -> &str {
+        self.device.name()
+    }
+
+    fn accounts(&mut self) -> std::io::Result<Option<crate::bench::record::trial::DeviceFrames>> {
+        self.device.accounts()
+    }
+
+    fn threads(&self) -> Vec<(String, u32)> {
+        self.device.threads()
+    }
+
+    fn reset(&mut self) -> std::io::Result<bool> {
+        self.device.reset()
+    }
+}
+
+fn lay(medium: Medium, plan: &Plan, cores: &Cores) -> Result<Site, MediumError> {
+    match medium {
+        Medium::Tap => Site::tap(plan, cores),
+        _ => Site::veth(plan, cores, Intake::Sender),
+    }
+}
+
+/// The two wires with their stations.
+fn plan(wish: &Wish, scenario: &Scenario) -> Plan {
+    let stations = stations(scenario);
+    let kernel =
+        matches!(wish.device, DeviceKind::Kernel | DeviceKind::Testpmd | DeviceKind::TestpmdXdp);
+    let mut wires =
+        [ONPREM, AZURE].into_iter().zip(stations).enumerate().map(|(lane, (name, own))| {
+            let wire = own.into_iter().fold(Wire::new(name), Wire::station);
+            // A kernel takes frames for its interface's own address.
+            if kernel { wire.device_mac(entered(scenario, lane)) } else { wire }
+        });
+    let (a, b) = (wires.next().expect("two wires"), wires.next().expect("two wires"));
+    Plan::pair(a, b, size::buffer(wish.genome.largest(), 2))
+}
+
+/// The MAC address that a lane's frames are sent to.
+fn entered(scenario: &Scenario, lane: usize) -> MacAddr {
+    scenario.lane(lane).enters.dst
+}
+
+/// Who answers ARP on each wire.
+fn stations(scenario: &Scenario) -> [Vec<Station>; 2] {
+    let way = scenario.spec().way;
+    let customer = scenario.customer();
+    let edge = Ipv4Addr::from(u32::from(customer) + 1);
+    let tags = scenario.lane(0).enters.tags;
+    let one = |address: Ipv4Addr, mac| Station::new(Ipv4Net::from(address), mac);
+    let talked_to = Ipv4Net::new_assert(Ipv4Addr::from(TALKED_TO.0), 24);
+    match way {
+        // Between customer and edge, a provider edge asks nobody.
+        Way::Nat | Way::Provider => [Vec::new(), Vec::new()],
+        Way::FastPath | Way::Gateway => [
+            vec![one(customer, ONPREM_MAC).tags(tags).router(edge)],
+            vec![Station::new(VNET, AZURE_MAC)],
+        ],
+        Way::Microsoft => [
+            vec![one(customer, ONPREM_MAC).tags(tags).router(edge)],
+            vec![
+                Station::new(talked_to, AZURE_MAC).router(SERVICE_ROUTER),
+                Station::new(VNET, AZURE_MAC),
+            ],
+        ],
+    }
+}
+
+fn device(wish: &Wish, scenario: &Scenario, site: &Site) -> Result<Box<dyn Device>, MediumError> {
+    Ok(match wish.device {
+        DeviceKind::Thruway => {
+            let mut spec = ThruwaySpec::new(scenario.config(&ports(site)), scenario.role());
+            (spec.workers, spec.program) = (wish.workers, wish.program.clone());
+            Box::new(Thruway::start(site, spec)?)
+        }
+        DeviceKind::Kernel => Box::new(Kernel::start(site, &kernel::router(scenario)?)?),
+        DeviceKind::Null => Box::new(Null::start(site)?),
+        DeviceKind::Testpmd => Box::new(Testpmd::start(site, false)?),
+        DeviceKind::TestpmdXdp => Box::new(Testpmd::start(site, true)?),
+    })
+}
+
+/// What thruway's two ports stand on.
+fn ports(site: &Site) -> Ports {
+    let kind = |wire: usize| {
+        let name = site.tester_ends()[wire].name().to_owned();
+        match site.device_ends().get(wire) {
+            Some(_) => PortKind::Packet(name, None),
+            None => PortKind::Tap(name, Some(site.tester_netns().path())),
+        }
+    };
+    Ports { onprem: kind(0), azure: kind(1) }
+}
