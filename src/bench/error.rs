@@ -37,14 +37,6 @@ pub enum BenchError {
         /// What the system said.
         why: io::Error,
     },
-    /// Packets were lost that no counter knows: every figure of this run would be void.
-    #[error("{frames} frames are unaccounted for in the trial '{trial}': the figures are void")]
-    Unaccounted {
-        /// The trial.
-        trial: String,
-        /// How many; negative when more came than were sent.
-        frames: i64,
-    },
 }
 
 impl BenchError {

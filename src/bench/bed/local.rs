@@ -23,6 +23,8 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         )));
     }
     let scenario = scenario(wish)?;
+    // Before the workers are there: they poll, and calibration needs their core.
+    let calibration = calibration(wish, &scenario)?;
     let (tester, device, layout) = parts(wish, &scenario)?;
     let record = scenario.record(&Run {
         device: "thruway",
@@ -32,7 +34,6 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         direction: wish.direction,
         layout: &layout,
     });
-    let calibration = calibration(wish, &scenario)?;
     let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
     let parts = Parts {
         tester,
@@ -65,7 +66,6 @@ fn parts(
         return Ok((tester, device, "tester and workers share one thread".to_owned()));
     }
     let cores = Cores::share(wish.workers).map_err(|why| BenchError::Asked(why.to_string()))?;
-    cores.pin_tester().map_err(|why| BenchError::Asked(why.to_string()))?;
     let workers: Vec<Option<usize>> = cores.device.iter().copied().map(Some).collect();
     let (tester, device) = memory::ring(scenario, &workers).map_err(made)?;
     Ok((tester, device, cores.words()))
@@ -76,6 +76,7 @@ fn parts(
 fn calibration(wish: &Wish, scenario: &Scenario) -> Result<Calibration, BenchError> {
     let asked = |why: &dyn std::fmt::Display| BenchError::Asked(why.to_string());
     let cores = Cores::share(1).map_err(|why| asked(&why))?;
+    cores.pin_tester().map_err(|why| asked(&why))?;
     let spec = RingSpec { cpu: cores.device.first().copied(), ..RingSpec::default() };
     let (mut tester, mut device) = ring::null(&spec).map_err(BenchError::medium("making rings"))?;
     let mix = if scenario.spec().way.translates() { wish.mix } else { Mix::Known };

@@ -37,6 +37,9 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     cores.pin_tester().map_err(refused)?;
     let plan = plan(wish, &scenario);
     let site = lay(wish.medium, &plan, &cores).map_err(refused)?;
+    // Before the device is there: it polls, and calibration needs its core.
+    let size = size::buffer(wish.genome.largest(), 0);
+    let calibration = calibrate::site(&site, size, CALIBRATE).map_err(refused)?;
     let device = device(wish, &scenario, &site).map_err(refused)?;
     let record = scenario.record(&Run {
         device: wish.device.word(),
@@ -46,8 +49,6 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         direction: wish.direction,
         layout: &site.layout(),
     });
-    let size = size::buffer(wish.genome.largest(), 0);
-    let calibration = calibrate::site(&site, size, CALIBRATE).map_err(refused)?;
     let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
     let tester = site.tester().map_err(refused)?;
     let parts = Parts {

@@ -106,6 +106,6 @@ fn open(runner: &mut Runner<'_>, sessions: u64, rate: f64) -> Result<Opened, Ben
     let seconds = count(sessions) / rate;
     runner.say(&format!("opens {sessions} sessions in {seconds:.1} s"), None);
     let opened = runner.bed().open_sessions(sessions, rate)?;
-    runner.keep(opened.trial.clone())?;
+    runner.keep(opened.trial.clone());
     Ok(opened)
 }
