@@ -24,11 +24,13 @@
 //! | `traffic` | the frames of each lane |
 //! | `open` | how do sessions and flows get there before the first trial |
 //! | `answer` | what a tester must answer ARP |
+//! | `router` | how must any other router be set up to do the same |
 
 pub mod answer;
 pub mod open;
 pub mod places;
 pub mod plan;
+pub mod router;
 pub mod routes;
 mod text;
 pub mod traffic;
@@ -42,6 +44,7 @@ use std::str::FromStr;
 pub use open::{OpenError, Opened};
 pub use places::{Lane, TO_AZURE, TO_ONPREM};
 pub use plan::Plan;
+pub use router::{Router, Station};
 pub use routes::{Routes, RoutesError};
 pub use text::{PortKind, Ports};
 pub use traffic::Mix;
@@ -238,6 +241,14 @@ pub enum ScenarioError {
         /// The way.
         way: Way,
         /// What is the matter.
+        what: &'static str,
+    },
+    /// Something that another process cannot be told.
+    #[error("way {way} has {what} in memory alone: no configuration file can say that")]
+    MemoryOnly {
+        /// The way.
+        way: Way,
+        /// What it cannot have.
         what: &'static str,
     },
     /// The translated addresses are not known.

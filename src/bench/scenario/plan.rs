@@ -43,7 +43,7 @@ impl Scenario {
     /// When the configuration is refused; that would be a mistake of the scenario's.
     pub fn plan(&self, workers: usize) -> Result<Plan, ScenarioError> {
         let refused = |why: String| ScenarioError::Config(why);
-        let loaded = crate::config::parse("scenario", &self.config(&Ports::MEMORY))
+        let loaded = crate::config::parse("scenario", &self.config(&Ports::MEMORY)?)
             .map_err(|report| refused(format!("{report:?}")))?;
         let model = loaded.model.for_role(self.role()).map_err(|why| refused(why.to_string()))?;
         let mut compiled =
@@ -54,7 +54,7 @@ impl Scenario {
         if self.spec.limits == Limits::Ample {
             plan.raise_limits();
         }
-        if self.spec.way.routes() && !self.spec.routes.prefixes().is_empty() {
+        if self.has_prefixes() {
             plan.load(self).map_err(|why| refused(why.to_string()))?;
         }
         Ok(plan)

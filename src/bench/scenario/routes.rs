@@ -4,7 +4,6 @@
 //! them; or they are prefixes that lead to those VMs: from a file, or with the Internet's mix of
 //! lengths. What overlaps the scenario's own addresses is left out.
 
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::places;
@@ -21,17 +20,17 @@ const VMS: u32 = 10_000;
 /// Most prefixes that are generated.
 const MOST_PREFIXES: u32 = 1_900_000;
 
-/// Prefixes that the scenario itself uses, and those that no packet may be for.
-const KEPT: [(&str, u8); 9] = [
-    ("198.18.0.0", 15),
-    ("172.16.0.0", 12),
-    ("203.0.113.0", 24),
-    ("10.0.0.0", 8),
-    ("0.0.0.0", 8),
-    ("127.0.0.0", 8),
-    ("169.254.0.0", 16),
-    ("168.63.129.16", 32),
-    ("224.0.0.0", 3),
+/// Prefixes that the scenario itself uses, and those that no packet may be for: address and bits.
+const KEPT: [([u8; 4], u8); 9] = [
+    ([198, 18, 0, 0], 15),
+    ([172, 16, 0, 0], 12),
+    ([203, 0, 113, 0], 24),
+    ([10, 0, 0, 0], 8),
+    ([0, 0, 0, 0], 8),
+    ([127, 0, 0, 0], 8),
+    ([169, 254, 0, 0], 16),
+    ([168, 63, 129, 16], 32),
+    ([224, 0, 0, 0], 3),
 ];
 
 /// The routes of a scenario.
@@ -148,8 +147,7 @@ impl Routes {
 
 fn is_free(prefix: Prefix4) -> bool {
     KEPT.iter().all(|(addr, len)| {
-        let addr: Ipv4Addr = addr.parse().expect("the addresses above are valid");
-        let kept = Prefix4::around(u32::from(addr), *len);
+        let kept = Prefix4::around(u32::from_be_bytes(*addr), *len);
         !kept.covers(prefix) && !prefix.covers(kept)
     })
 }

@@ -25,7 +25,7 @@ fn every_configuration_is_accepted_and_has_the_tester_s_ports() {
         for hand_over in HandOver::ALL {
             let scenario = small(*way, *hand_over);
             for ports in [Ports::MEMORY, wire()] {
-                let text = scenario.config(&ports);
+                let text = scenario.config(&ports).unwrap();
                 let loaded = crate::config::parse("bench.toml", &text)
                     .unwrap_or_else(|report| panic!("{report:?}\n{text}"));
                 let model = loaded.model.for_role(scenario.role()).expect("no cable is split");
@@ -158,4 +158,41 @@ fn a_record_counts_tags_and_says_what_is_in_the_tables() {
     assert_eq!(record.frame_sizes, [72]);
     assert_eq!((record.routes, record.sessions, record.flows), (10_000, 0, 10_000));
     assert!(scenario.notes()[0].contains("limits are off"));
+}
+
+#[test]
+fn what_no_file_can_say_is_for_memory_ports_alone() {
+    let large = Spec { routes: Routes::internet(1, 1000), ..Spec::new(Way::FastPath) };
+    let ample = Spec { limits: Limits::Ample, ..Spec::new(Way::Nat) };
+    for spec in [large, ample] {
+        let scenario = Scenario::new(spec).unwrap();
+        assert!(scenario.config(&Ports::MEMORY).is_ok());
+        let refused = scenario.config(&wire()).unwrap_err();
+        assert!(matches!(refused, ScenarioError::MemoryOnly { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn another_router_gets_the_same_frames() {
+    let plain = small(Way::FastPath, HandOver::Untagged);
+    let router = plain.router().expect("plain forwarding");
+    for (lane, here, there) in
+        [(TO_AZURE, &router.onprem, &router.azure), (TO_ONPREM, &router.azure, &router.onprem)]
+    {
+        let genome = Genome::one(64).unwrap();
+        let mut frames = plain.frames(lane, &genome, Mix::Known, None).unwrap();
+        let mut buf = [0; 100];
+        for seq in 0..300 {
+            let probe = crate::bench::traffic::Probe { seq, ..Default::default() };
+            crate::bench::traffic::Stream::write(&mut frames, &probe, &mut buf);
+            assert_eq!(buf[..6], here.own_mac.0, "for the router's port");
+            let dst = std::net::Ipv4Addr::new(buf[30], buf[31], buf[32], buf[33]);
+            assert!(there.prefixes.iter().any(|prefix| prefix.contains(&dst)), "{dst}");
+        }
+    }
+    assert_eq!(router.translation, None);
+    let nat = small(Way::Nat, HandOver::Untagged).router().expect("source translation");
+    assert_eq!(nat.translation.map(|own| own.0.to_string()), Some("10.0.0.0/8".to_owned()));
+    assert_eq!(small(Way::FastPath, HandOver::Dot1Q).router(), None);
+    assert_eq!(small(Way::Gateway, HandOver::Untagged).router(), None);
 }

@@ -11,7 +11,7 @@ use super::places::{
     AZURE_MAC, AZURE_PORT_MAC, EDGE_MAC, FIRST_VM, GATEWAY_SUBNET, INSIDE, MICROSOFT_SUBNETS,
     ONPREM_HOSTS, ONPREM_PORT_MAC, PRIVATE_SUBNETS, S_TAG, SERVICE_ROUTER, SERVICES, VMS, VNET,
 };
-use super::{HandOver, Limits, Scenario, Way};
+use super::{HandOver, Limits, Scenario, ScenarioError, Way};
 use crate::bench::traffic::flows::PORTS_PER_HOST;
 use crate::ids::{PeeringKind, SHARDS};
 use crate::nat::shard_of_inside;
@@ -46,12 +46,30 @@ impl Ports {
 const UDP_TIMEOUT_SECONDS: u32 = 86_400;
 
 impl Scenario {
-    /// The configuration file. [`Limits::Ample`] reads as enforced: rates beyond the service's can
-    /// only be had inside this process.
-    pub fn config(&self, ports: &Ports) -> String {
+    /// The configuration file for these ports.
+    ///
+    /// # Errors
+    /// When another process would have to have what no file can say: routes that are prefixes, and
+    /// rates beyond the service's. For memory ports those are loaded when the file is compiled.
+    pub fn config(&self, ports: &Ports) -> Result<String, ScenarioError> {
+        if *ports != Ports::MEMORY {
+            let what = match (self.spec.limits, self.has_prefixes()) {
+                (Limits::Ample, _) => "ample limits",
+                (_, true) => "routes beside its VMs' own",
+                _ => "",
+            };
+            if !what.is_empty() {
+                return Err(ScenarioError::MemoryOnly { way: self.spec.way, what });
+            }
+        }
         let mut text = String::new();
         self.write(&mut text, ports).expect("a string takes everything");
-        text
+        Ok(text)
+    }
+
+    /// Whether routes are loaded that are no VMs.
+    pub(super) fn has_prefixes(&self) -> bool {
+        self.spec.way.routes() && !self.spec.routes.prefixes().is_empty()
     }
 
     fn write(&self, out: &mut String, ports: &Ports) -> std::fmt::Result {

@@ -65,7 +65,12 @@ impl Probe {
         head[..8].copy_from_slice(&first.to_be_bytes());
         head[8..16].copy_from_slice(&second.to_be_bytes());
         head[16..].copy_from_slice(&check.to_be_bytes()[6..]);
-        halves(first) + halves(second) + (check & 0xffff) + fill(self.stream, self.seq, rest)
+        let sum = halves(first) + halves(second) + (check & 0xffff);
+        if rest.is_empty() {
+            return sum;
+        }
+        fill(self.stream, self.seq, rest);
+        checksum::add(sum, rest)
     }
 
     /// Reads the probe and holds every byte behind it against what was sent.
@@ -130,50 +135,41 @@ const fn origin(stream: u16, seq: u64) -> u64 {
     ((stream as u64) << 41 | seq << 1 | 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// Word `at` of the filler. Each follows from its place alone, so that several are made at once.
+/// From one place of the filler to the next.
+const STEP: u64 = 0xff51_afd7_ed55_8ccd;
+
+/// A word of the filler, which follows from its place alone: several are made at once, as long as
+/// no addition is checked.
 #[inline(always)]
-const fn filler(origin: u64, at: u64) -> u64 {
-    let word = origin.wrapping_add(at.wrapping_mul(0xff51_afd7_ed55_8ccd));
-    word ^ word >> 32
+const fn filler(place: u64) -> u64 {
+    place ^ place >> 32
 }
 
-/// Writes the filler; returns what it adds to an Internet checksum.
+/// Writes the filler.
 #[inline]
-fn fill(stream: u16, seq: u64, rest: &mut [u8]) -> u64 {
-    if rest.is_empty() {
-        return 0;
-    }
-    let origin = origin(stream, seq);
-    let (mut sum, mut at) = (0, 0);
+fn fill(stream: u16, seq: u64, rest: &mut [u8]) {
+    let mut place = origin(stream, seq);
     let mut words = rest.chunks_exact_mut(8);
     for bytes in &mut words {
-        let word = filler(origin, at);
-        bytes.copy_from_slice(&word.to_le_bytes());
-        sum += halves(word);
-        at += 1;
+        bytes.copy_from_slice(&filler(place).to_le_bytes());
+        place = place.wrapping_add(STEP);
     }
     let tail = words.into_remainder();
-    let mut last = filler(origin, at).to_le_bytes();
-    last[tail.len()..].fill(0);
-    tail.copy_from_slice(&last[..tail.len()]);
-    sum += halves(u64::from_le_bytes(last));
-    // The words are little-endian: their sum is the checksum's with its bytes swapped.
-    u64::from(checksum::fold(sum).swap_bytes())
+    tail.copy_from_slice(&filler(place).to_le_bytes()[..tail.len()]);
 }
 
 /// Whether these bytes are the filler.
 #[inline]
 fn is_filler(stream: u16, seq: u64, rest: &[u8]) -> bool {
-    let origin = origin(stream, seq);
+    let (mut place, mut wrong) = (origin(stream, seq), 0);
     let mut words = rest.chunks_exact(8);
-    let (mut wrong, mut at) = (0, 0);
     for bytes in &mut words {
         let bytes = u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-        wrong |= bytes ^ filler(origin, at);
-        at += 1;
+        wrong |= bytes ^ filler(place);
+        place = place.wrapping_add(STEP);
     }
     let tail = words.remainder();
-    wrong == 0 && filler(origin, at).to_le_bytes()[..tail.len()] == *tail
+    wrong == 0 && filler(place).to_le_bytes()[..tail.len()] == *tail
 }
 
 #[cfg(test)]
