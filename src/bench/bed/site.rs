@@ -147,7 +147,9 @@ fn stations(scenario: &Scenario) -> [Vec<Station>; 2] {
 fn device(wish: &Wish, scenario: &Scenario, site: &Site) -> Result<Box<dyn Device>, MediumError> {
     Ok(match wish.device {
         DeviceKind::Thruway => {
-            let mut spec = ThruwaySpec::new(scenario.config(&ports(site)), scenario.role());
+            let config = scenario.config(&ports(site));
+            let config = config.map_err(|why| MediumError::refused(why.to_string()))?;
+            let mut spec = ThruwaySpec::new(config, scenario.role());
             (spec.workers, spec.program) = (wish.workers, wish.program.clone());
             Box::new(Thruway::start(site, spec)?)
         }
