@@ -1,21 +1,24 @@
 //! Beds in namespaces of their own: veth pairs or TAP devices, the tester at one end of each, the
 //! forwarder at the other.
 
+use std::io;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
 use super::kernel;
 use super::local::scenario;
 use super::wish::{DeviceKind, Medium, Wish};
-use super::{OnRig, Parts, lines};
+use super::{Doer, OnRig, Parts, lines};
 use crate::bench::error::BenchError;
 use crate::bench::medium::device::{Kernel, Null, Testpmd, Thruway, ThruwaySpec};
 use crate::bench::medium::{Cores, Device, Intake, MediumError, Plan, Site, Wire, calibrate};
 use crate::bench::scenario::places::{AZURE_MAC, ONPREM_MAC, SERVICE_ROUTER, TALKED_TO, VNET};
 use crate::bench::scenario::{PortKind, Ports, Run, Scenario, Way};
-use crate::bench::suite::Bed;
+use crate::bench::suite::{Bed, Event};
 use crate::bench::traffic::size;
+use crate::lab::Interface;
 use crate::lab::traffic::Station;
 use crate::time::Span;
 use crate::wire::eth::MacAddr;
@@ -26,6 +29,9 @@ const CALIBRATE: Span = Span::millis(500);
 /// Names of the wires, the same at both ends.
 const ONPREM: &str = "onprem";
 const AZURE: &str = "azure";
+const SECOND: &str = "second";
+/// How long a link may take to carry frames again.
+const LINK_UP: Duration = Duration::from_secs(5);
 
 pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     let scenario = scenario(wish)?;
@@ -51,6 +57,7 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     });
     let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
     let tester = site.tester().map_err(refused)?;
+    let doer = wish.two_links.then(|| cutter(site.tester_ends()[0].clone()));
     let parts = Parts {
         tester,
         // The device goes before the site that it stands on.
@@ -63,9 +70,20 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         calibration,
         lines,
         notes: Vec::new(),
-        doer: None,
+        doer,
     };
     Ok(Box::new(OnRig::new(parts)?))
+}
+
+/// Cuts the primary link at the tester's end, and mends it.
+fn cutter(link: Interface) -> Doer {
+    Box::new(move |event| {
+        let done = match event {
+            Event::CutPrimary => link.down(),
+            Event::Mend => link.up().and_then(|()| link.wait_carrier(true, LINK_UP)),
+        };
+        done.map_err(io::Error::other)
+    })
 }
 
 /// A device with the site that it stands on.
@@ -111,7 +129,15 @@ fn plan(wish: &Wish, scenario: &Scenario) -> Plan {
             if kernel { wire.device_mac(entered(scenario, lane)) } else { wire }
         });
     let (a, b) = (wires.next().expect("two wires"), wires.next().expect("two wires"));
-    Plan::pair(a, b, size::buffer(wish.genome.largest(), 2))
+    let plan = Plan::pair(a, b, size::buffer(wish.genome.largest(), 2));
+    if !wish.two_links {
+        return plan;
+    }
+    let customer = Scenario::second_customer();
+    let tags = scenario.lane(0).enters.tags;
+    let station = Station::new(Ipv4Net::from(customer), ONPREM_MAC).tags(tags);
+    let edge = Ipv4Addr::from(u32::from(customer) + 1);
+    plan.with_second_link(Wire::new(SECOND).station(station.router(edge)))
 }
 
 /// The MAC address that a lane's frames are sent to.
@@ -169,5 +195,6 @@ fn ports(site: &Site) -> Ports {
             None => PortKind::Tap(name, Some(site.tester_netns().path())),
         }
     };
-    Ports { onprem: kind(0), azure: kind(1) }
+    let secondary = (site.tester_ends().len() > 2).then(|| kind(2));
+    Ports { onprem: kind(0), azure: kind(1), secondary }
 }

@@ -112,6 +112,8 @@ pub struct Wish {
     pub mix: Mix,
     /// The forwarder's workers.
     pub workers: usize,
+    /// Whether the circuit's second link is there, and the first one can be cut.
+    pub two_links: bool,
     /// Bits a second of the nominal line.
     pub nominal_bps: u64,
     /// Another build of thruway than this one.

@@ -90,7 +90,7 @@ impl Cable {
                 ))
             })?;
         }
-        let lanes = [Lane { from: 0, to: 1 }, Lane { from: 1, to: 0 }];
+        let lanes = [Lane { from: 0, to: 1, also: None }, Lane { from: 1, to: 0, also: None }];
         let tester = Sockets::open(&interfaces, &lanes, largest, meter(&interfaces)?)?;
         Ok(Self { _stations: stations, tester, own, next, largest })
     }

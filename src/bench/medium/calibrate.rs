@@ -182,7 +182,7 @@ pub fn wire(
         Intake::Steered => far.receive_on(cores.device[0])?,
         Intake::Thread => drop(far.receive_in_thread(cores.device[0])?),
     }
-    let lane = [Lane { from: 0, to: 1 }];
+    let lane = [Lane { from: 0, to: 1, also: None }];
     let mut tester = Sockets::open(&[near, far], &lane, plan.largest, DropMeter::default())?;
     at_full_load(&mut tester, 0, time, copy(frame)).doing(sending_fails)
 }
@@ -200,7 +200,7 @@ pub fn receiving(
     let site = Site::veth(plan, cores, Intake::Sender)?;
     let to = plan.lanes[0].to;
     let ends = &site.device_ends()[to..=to];
-    let loopback = [Lane { from: 0, to: 0 }];
+    let loopback = [Lane { from: 0, to: 0, also: None }];
     let mut source = Sockets::open(ends, &loopback, plan.largest, DropMeter::default())?;
     let mut tester = site.tester()?;
     let done = AtomicBool::new(false);

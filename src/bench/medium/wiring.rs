@@ -44,6 +44,8 @@ pub struct Lane {
     pub from: usize,
     /// Where it receives.
     pub to: usize,
+    /// Where it receives too: the second of two links.
+    pub also: Option<usize>,
 }
 
 /// All wires and lanes.
@@ -60,8 +62,17 @@ pub struct Plan {
 impl Plan {
     /// Traffic between two wires: lane 0 from the first to the second, lane 1 back.
     pub fn pair(a: Wire, b: Wire, largest: usize) -> Self {
-        let lanes = vec![Lane { from: 0, to: 1 }, Lane { from: 1, to: 0 }];
+        let lanes = vec![Lane { from: 0, to: 1, also: None }, Lane { from: 1, to: 0, also: None }];
         Self { wires: vec![a, b], lanes, largest }
+    }
+
+    /// As [`Plan::pair`], with a second link beside the first: what lane 1 carries may leave by
+    /// either.
+    #[must_use]
+    pub fn with_second_link(mut self, link: Wire) -> Self {
+        self.lanes[1].also = Some(self.wires.len());
+        self.wires.push(link);
+        self
     }
 
     /// The MTU that every interface needs: 1,504 bytes, a full packet and a tag beside the one that

@@ -26,6 +26,8 @@ pub const AZURE_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xfa, 1]);
 pub const ONPREM_PORT_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xb0, 1]);
 /// thruway's on the port towards Azure, where it routes.
 pub const AZURE_PORT_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xb0, 2]);
+/// thruway's on the secondary link, where that carries traffic.
+pub const SECONDARY_PORT_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xb0, 4]);
 /// thruway's on the edge's end of a link inside the process.
 pub const EDGE_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xb0, 3]);
 
@@ -144,6 +146,11 @@ impl Scenario {
             PeeringKind::Microsoft => MICROSOFT_SUBNETS,
         };
         Ipv4Addr::from(u32::from(primary.network()) + 1)
+    }
+
+    /// The customer's address on the secondary link of the private peering.
+    pub fn second_customer() -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(PRIVATE_SUBNETS[1].network()) + 1)
     }
 
     /// The addresses that the NAT gives out.

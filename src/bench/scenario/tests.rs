@@ -14,6 +14,7 @@ fn small(way: Way, hand_over: HandOver) -> Scenario {
 
 fn wire() -> Ports {
     Ports {
+        secondary: None,
         onprem: PortKind::Packet("onprem0".to_owned(), Some("/proc/1/ns/net".into())),
         azure: PortKind::Tap("azure0".to_owned(), None),
     }

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use super::places::{
     AZURE_MAC, AZURE_PORT_MAC, EDGE_MAC, FIRST_VM, GATEWAY_SUBNET, INSIDE, MICROSOFT_SUBNETS,
-    ONPREM_HOSTS, ONPREM_PORT_MAC, PRIVATE_SUBNETS, S_TAG, SERVICE_ROUTER, SERVICES, VMS, VNET,
+    ONPREM_HOSTS, ONPREM_PORT_MAC, PRIVATE_SUBNETS, S_TAG, SECONDARY_PORT_MAC, SERVICE_ROUTER,
+    SERVICES, VMS, VNET,
 };
 use super::{HandOver, Limits, Scenario, ScenarioError, Way};
 use crate::bench::traffic::flows::PORTS_PER_HOST;
@@ -35,11 +36,15 @@ pub struct Ports {
     pub onprem: PortKind,
     /// Towards Azure.
     pub azure: PortKind,
+    /// The circuit's secondary link, where both carry traffic: flows of routed ways leave by
+    /// either.
+    pub secondary: Option<PortKind>,
 }
 
 impl Ports {
     /// Two memory ports.
-    pub const MEMORY: Self = Self { onprem: PortKind::Memory, azure: PortKind::Memory };
+    pub const MEMORY: Self =
+        Self { onprem: PortKind::Memory, azure: PortKind::Memory, secondary: None };
 }
 
 /// UDP sessions outlive every measurement.
@@ -88,21 +93,25 @@ impl Scenario {
         port(out, "azure", &ports.azure, Some(AZURE_PORT_MAC))?;
         match way {
             Way::FastPath | Way::Gateway => {
-                self.inner_ports(out, ["spare", "idle"])?;
-                self.circuit(out, ["onprem", "spare"])?;
+                match &ports.secondary {
+                    Some(kind) => port(out, "spare", kind, Some(SECONDARY_PORT_MAC))?,
+                    None => self.inner_ports(out, ["spare", "idle"])?,
+                }
+                let pin = ports.secondary.is_none();
+                self.circuit(out, ["onprem", "spare"], pin)?;
                 self.vnet(out)?;
             }
             Way::Nat | Way::Provider => {
                 // Access and link of the secondary side lead to each other: nothing enters there.
                 self.inner_ports(out, ["spare", "spare-link"])?;
                 self.inner_ports(out, ["edge-1", "edge-2"])?;
-                self.circuit(out, ["edge-1", "edge-2"])?;
+                self.circuit(out, ["edge-1", "edge-2"], true)?;
                 self.provider(out, ["azure", "spare-link"], Some("spare"))?;
             }
             Way::Microsoft => {
                 self.inner_ports(out, ["link-1", "edge-1"])?;
                 self.inner_ports(out, ["link-2", "edge-2"])?;
-                self.circuit(out, ["edge-1", "edge-2"])?;
+                self.circuit(out, ["edge-1", "edge-2"], true)?;
                 self.provider(out, ["link-1", "link-2"], None)?;
                 service(out, "azure")?;
             }
@@ -118,7 +127,12 @@ impl Scenario {
         writeln!(out, "\n[[cable]]\nends = [\"{a}\", \"{b}\"]")
     }
 
-    fn circuit(&self, out: &mut String, [primary, secondary]: [&str; 2]) -> std::fmt::Result {
+    fn circuit(
+        &self,
+        out: &mut String,
+        [primary, secondary]: [&str; 2],
+        pin: bool,
+    ) -> std::fmt::Result {
         let hand_over = self.spec.hand_over;
         writeln!(
             out,
@@ -150,9 +164,9 @@ impl Scenario {
             let pool = self.pool();
             writeln!(out, "advertised_public_prefixes = [\"{pool}\"]")?;
             writeln!(out, "routing_registry = \"ARIN\"")?;
-            route(out, "microsoft", &pool.to_string())
+            route(out, "microsoft", &pool.to_string(), pin)
         } else if self.spec.way.routes() {
-            route(out, "private", &ONPREM_HOSTS.to_string())
+            route(out, "private", &ONPREM_HOSTS.to_string(), pin)
         } else {
             Ok(())
         }
@@ -286,15 +300,15 @@ fn port(
     }
 }
 
-fn route(out: &mut String, peering: &str, prefix: &str) -> std::fmt::Result {
+fn route(out: &mut String, peering: &str, prefix: &str, pin: bool) -> std::fmt::Result {
     writeln!(
         out,
         "\n[[route]]\n\
          circuit = \"bench\"\n\
          peering = \"{peering}\"\n\
-         prefix  = \"{prefix}\"\n\
-         link    = \"primary\""
-    )
+         prefix  = \"{prefix}\""
+    )?;
+    if pin { writeln!(out, "link    = \"primary\"") } else { Ok(()) }
 }
 
 fn service(out: &mut String, port: &str) -> std::fmt::Result {

@@ -13,7 +13,7 @@ use crate::bench::error::BenchError;
 use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Calibrated, Cost, Outcome, Scale, ScalePoint};
 use crate::bench::record::{Quantity, Trial};
-use crate::bench::scenario::{self, Routes, Scenario};
+use crate::bench::scenario::{self, Direction, Routes, Scenario, Way};
 use crate::bench::search::{Method, Preset};
 use crate::bench::stats::compare::{Better, Rules, Side};
 use crate::bench::suite::{
@@ -212,9 +212,17 @@ fn losses(own: &Asked, log: &mut Log) -> Result<()> {
 }
 
 fn failovers(own: &Repeated, log: &mut Log) -> Result<()> {
-    let wish = own.asked.wanted.wish()?;
-    let mut bed = bed::open(&wish).into_diagnostic()?;
+    let mut wish = own.asked.wanted.wish()?;
+    if wish.medium != Medium::Veth || wish.spec.way != Way::FastPath {
+        return Err(miette!(
+            help = "bench failover --medium veth --way fastpath",
+            "links can be cut on veth alone, on the way fastpath, whose edge has both links"
+        ));
+    }
+    // The edge chooses among the links for what leaves it.
+    (wish.two_links, wish.direction) = (true, Direction::ToOnprem);
     log.begin();
+    let mut bed = bed::open(&wish).into_diagnostic()?;
     let about = about(&*bed, &wish);
     let failure = failover::Failure { event: Event::CutPrimary, name: "primary link cut" };
     let load = (own.rate, span(own.asked.seconds.max(2.0)));

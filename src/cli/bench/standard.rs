@@ -82,6 +82,7 @@ fn wish(spec: Spec, medium: Medium) -> Result<Wish> {
         direction: Direction::ToAzure,
         mix: Mix::Known,
         workers: 1,
+        two_links: false,
         nominal_bps: 10_000_000_000,
         program: None,
         cable: None,

@@ -136,6 +136,7 @@ impl Wanted {
             direction: self.direction,
             mix: self.mix()?,
             workers: self.workers,
+            two_links: false,
             nominal_bps: whole(self.line * 1e9),
             program: self.program.clone(),
             cable,

@@ -168,4 +168,4 @@ pub(super) fn source(bytes: &[u8]) -> (Ipv4Addr, u16) {
 }
 
 /// One lane over a wire from end 0 to end 1.
-pub(super) const ONE_WAY: [Lane; 1] = [Lane { from: 0, to: 1 }];
+pub(super) const ONE_WAY: [Lane; 1] = [Lane { from: 0, to: 1, also: None }];
