@@ -18,6 +18,9 @@ pub const WIDEST: usize = 100;
 /// Columns that a scenario's name may take without being broken, with its indent and margin.
 const LONGEST_NAME: usize = 34;
 
+/// Columns under which there is only room for figure and verdict.
+const NARROW: usize = 96;
+
 /// How the table may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
@@ -48,7 +51,6 @@ pub fn render(records: &[Record], look: Look) -> String {
     // One line under the head; a hundred columns have no room for lines between columns.
     table.load_preset(presets::NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
-    table.set_style(TableComponent::MiddleHeaderIntersections, '─');
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(u16::try_from(look.width).unwrap_or(u16::MAX));
     if look.color {
@@ -64,19 +66,29 @@ pub fn render(records: &[Record], look: Look) -> String {
         }
         table.add_row(cells(record, digest));
     }
-    if let Some(first) = table.column_mut(0) {
-        // A name that is broken is hard to find again, and loses its indent.
-        let names = rows.iter().map(|(record, _)| record.scenario.name.chars().count() + 4);
-        let longest = names.filter(|name| *name <= LONGEST_NAME).max().unwrap_or(LONGEST_NAME);
-        let least = u16::try_from(longest.min(look.width / 3)).unwrap_or(u16::MAX);
-        first.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
-    }
-    if let Some(range) = table.column_mut(2) {
-        // `0.995 to 1.005 Mpps` and its margins.
-        let least = u16::try_from(look.width / 5 + 1).unwrap_or(u16::MAX);
-        range.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
+    for (column, constraint) in table.column_iter_mut().zip(constraints(&rows, look.width)) {
+        if let Some(constraint) = constraint {
+            column.set_constraint(constraint);
+        }
     }
     format!("{}\n{}", table.trim_fmt(), sentences(&rows, look.width))
+}
+
+/// Which columns are shown, and how wide those are at least that lose by being broken.
+fn constraints(rows: &[(&Record, Digest)], width: usize) -> [Option<ColumnConstraint>; 5] {
+    let least = |columns: usize| {
+        let columns = u16::try_from(columns).unwrap_or(u16::MAX);
+        Some(ColumnConstraint::LowerBoundary(Width::Fixed(columns)))
+    };
+    let names = rows.iter().map(|(record, _)| record.scenario.name.chars().count() + 4);
+    let longest = names.filter(|name| *name <= LONGEST_NAME).max().unwrap_or(LONGEST_NAME);
+    if width < NARROW {
+        let hidden = Some(ColumnConstraint::Hidden);
+        return [least(longest.min(width / 3)), None, hidden, hidden, least(width / 4)];
+    }
+    // `≥ 1.004 Mpps NDR`, `0.995 to 1.005 Mpps`, `6.8 % nominal`, `generator_bound`: each with a
+    // margin at both sides.
+    [least(longest.min(28)), least(19), least(21), least(15), least(17)]
 }
 
 fn cells(record: &Record, digest: &Digest) -> [Cell; 5] {

@@ -134,6 +134,32 @@ fn pictures_say_what_they_show() {
     assert!(pictures > 60, "{pictures}");
 }
 
+/// Records whose names take more room than there is.
+fn named_at_length() -> Vec<Record> {
+    let long = |what: &str| format!("{what} of a very long name that nobody wanted to shorten");
+    let mut records = example::records();
+    for record in &mut records {
+        record.scenario.name = long("a scenario");
+        record.scenario.device = long("a device");
+        match &mut record.result {
+            Outcome::Compare(answer) => {
+                (answer.a, answer.b) = (long("one"), long("other"));
+                answer.figure = long("a figure");
+            }
+            Outcome::Scale(answer) => answer.axis = long("an axis"),
+            Outcome::Failover(answer) => {
+                answer.runs.iter_mut().for_each(|run| run.event = long("an event"));
+            }
+            Outcome::Throughput(answer) => {
+                answer.steps.clear();
+                answer.goals.iter_mut().for_each(|goal| goal.name = long("a goal"));
+            }
+            _ => {}
+        }
+    }
+    records
+}
+
 /// A label of a picture: its text and its left, top, right and bottom edge.
 fn labels(picture: Node) -> Vec<(String, [f64; 4])> {
     let number = |node: &Node, name| -> f64 {
@@ -157,7 +183,9 @@ fn labels(picture: Node) -> Vec<(String, [f64; 4])> {
 
 #[test]
 fn labels_stay_in_their_picture_and_do_not_cover_each_other() {
-    let page = xml(&html(&example::records()));
+    let mut records = example::records();
+    records.extend(named_at_length());
+    let page = xml(&html(&records));
     let document = parse(&page);
     let mut complaints = BTreeSet::new();
     for picture in all(&document, "svg").filter(|p| p.attribute("class") != Some("meter")) {

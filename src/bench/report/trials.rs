@@ -14,23 +14,25 @@ pub(super) fn trials(trials: &[Trial]) -> Markup {
     }
     let plural = if trials.len() == 1 { "trial" } else { "trials" };
     html! {
-        details.trials {
-            summary { (trials.len()) " " (plural) " in numbers" }
-            div.scroll {
-                table.data {
-                    thead {
-                        tr {
-                            @for name in [
-                                "", "for", "load", "lasted", "offered", "unsent", "received", "lost",
-                                "twice", "late", "corrupt", "wait", "steal", "verdict",
-                            ] { th scope="col" { (name) } }
+            details.trials {
+                summary { (trials.len()) " " (plural) " in numbers" }
+                div.scroll {
+                    table.data {
+                        thead {
+                            tr {
+    th scope="col" { "" }
+                                th.text scope="col" { "for" }
+                                @for name in [
+                                    "load", "lasted", "offered", "unsent", "received", "lost", "twice",
+                                    "late", "corrupt", "wait", "steal", "verdict",
+                                ] { th scope="col" { (name) } }
+                            }
                         }
+                        tbody { @for (index, trial) in trials.iter().enumerate() { (row(index, trial)) } }
                     }
-                    tbody { @for (index, trial) in trials.iter().enumerate() { (row(index, trial)) } }
                 }
             }
         }
-    }
 }
 
 fn row(index: usize, trial: &Trial) -> Markup {
@@ -67,7 +69,7 @@ fn row(index: usize, trial: &Trial) -> Markup {
     }
 }
 
-/// Which counters explain the loss.
+/// Which counters explain the loss, and what arrived besides.
 fn causes(trial: &Trial) -> String {
     let mut parts = Vec::new();
     let mut say = |who: &str, drops: &BTreeMap<String, u64>| {
@@ -82,5 +84,9 @@ fn causes(trial: &Trial) -> String {
     if let Some(unknown) = trial.unaccounted.filter(|frames| *frames != 0) {
         parts.push(format!("unaccounted for {unknown}"));
     }
-    if parts.is_empty() { String::new() } else { format!("lost: {}", parts.join(", ")) }
+    let lost = if parts.is_empty() { None } else { Some(format!("lost: {}", parts.join(", "))) };
+    let foreign = trial.frames.foreign;
+    let strange =
+        (foreign > 0).then(|| format!("{} arrived that this trial did not send", count(foreign)));
+    lost.into_iter().chain(strange).collect::<Vec<_>>().join("; ")
 }

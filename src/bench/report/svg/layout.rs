@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::axis::Axis;
-use super::plot::{Anchor, Head, Item, Mark, Plot};
+use super::plot::{Anchor, End, Head, Item, Mark, Plot};
 use super::scale::{Scale, Tick};
 use super::text;
 
@@ -22,12 +22,12 @@ const NARROW: f64 = 420.0;
 /// Plots one above the other, with the same room at their sides, as one picture.
 pub(in super::super) fn draw(plots: &[Plot], width: f64) -> Markup {
     let narrow = width < NARROW;
-    let left = plots.iter().map(|plot| left(plot, narrow)).fold(0.0, f64::max);
+    let left = plots.iter().map(|plot| left(plot, narrow)).fold(0.0, f64::max).min(width * 0.4);
     let right = plots.iter().map(right).fold(0.0, f64::max).min(width * 0.42);
     let mut top = 0.0;
     let mut frames = Vec::new();
     for plot in plots {
-        let frame = Frame::new(plot, (left, width - right), top, narrow);
+        let frame = Frame::new(plot, width, (left, width - right), top);
         top = frame.end();
         frames.push(frame);
     }
@@ -52,7 +52,14 @@ fn left(plot: &Plot, narrow: bool) -> f64 {
 
 /// Room for the labels at the right edge, or for half a label of the horizontal axis.
 fn right(plot: &Plot) -> f64 {
-    plot.ends.iter().map(|end| text::width(&end.text, TEXT) + 16.0).fold(18.0, f64::max)
+    let texts = plot.ends.iter().map(|end| end_text(plot, end));
+    texts.map(|text| text::width(&text, TEXT) + 16.0).fold(18.0, f64::max)
+}
+
+/// The label, with an arrow where its value lies above the axis.
+fn end_text(plot: &Plot, end: &End) -> String {
+    let arrow = if plot.y.scale.place(end.y) > 1.0 { "↑ " } else { "" };
+    format!("{arrow}{}", end.text)
 }
 
 /// Ticks of the vertical axis; those of ratios stand closer, being powers of ten.
@@ -70,6 +77,8 @@ fn wanted(room: f64, each: f64) -> usize {
 /// A plot with its place in the picture, in pixels.
 struct Frame<'a> {
     plot: &'a Plot,
+    /// Of the whole picture.
+    width: f64,
     left: f64,
     right: f64,
     /// Of the title of the vertical axis.
@@ -82,11 +91,21 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(plot: &'a Plot, (left, right): (f64, f64), above: f64, narrow: bool) -> Self {
+    fn new(plot: &'a Plot, width: f64, (left, right): (f64, f64), above: f64) -> Self {
+        let narrow = width < NARROW;
         let titled = !plot.y.heading().is_empty();
         let head = above + if titled { 14.0 } else { 2.0 };
-        let mut frame =
-            Self { plot, left, right, head, top: head, bottom: head, narrow, heads: Vec::new() };
+        let mut frame = Self {
+            plot,
+            width,
+            left,
+            right,
+            head,
+            top: head,
+            bottom: head,
+            narrow,
+            heads: Vec::new(),
+        };
         frame.heads = frame.place_heads();
         let rows = frame.heads.iter().map(|(_, row)| row + 1).max().unwrap_or(0);
         frame.top = head + rows as f64 * LINE + if titled { 10.0 } else { 6.0 };
@@ -134,11 +153,15 @@ impl<'a> Frame<'a> {
         let heading = y.heading();
         html! {
             @if !heading.is_empty() {
-                text.axis x="0" y=(format!("{:.1}", self.head - 3.0)) { (heading) }
+                text.axis x="0" y=(format!("{:.1}", self.head - 3.0)) {
+                    (text::fit(&heading, TEXT, self.right))
+                }
             }
             @for (tick, label) in y_ticks(self.plot, self.bottom - self.top) {
                 @let at = self.y(tick.value);
                 @if !named { (line("grid", (self.left, at), (self.right, at))) }
+                @let room = if inside { self.right - self.left } else { self.left - 7.0 };
+                @let label = text::fit(&label, TEXT, room);
                 @if inside {
                     @let above = at - (self.bottom - self.top) / y.scale.ticks(0).len() as f64 * 0.27;
                     (label_at("tick name", "start", self.left, above, &label))
@@ -153,9 +176,10 @@ impl<'a> Frame<'a> {
     }
 
     fn bottom_axis(&self, axis: &Axis) -> Markup {
+        let each = if matches!(axis.scale, Scale::Order(_)) { 46.0 } else { 78.0 };
         let mut free = f64::MIN;
         let ticks =
-            axis.ticks(wanted(self.right - self.left, 78.0)).into_iter().map(|(tick, label)| {
+            axis.ticks(wanted(self.right - self.left, each)).into_iter().map(|(tick, label)| {
                 let at = self.x(tick.value);
                 let half = text::width(&label, TEXT) / 2.0;
                 let fits = at - half > free + 6.0 && self.plot.labelled;
@@ -178,7 +202,8 @@ impl<'a> Frame<'a> {
                 }
             }
             @if self.plot.labelled {
-                (label_at("axis", "end", self.right, self.bottom + 18.0 + LINE, &axis.heading()))
+                @let heading = text::fit(&axis.heading(), TEXT, self.right);
+                (label_at("axis", "end", self.right, self.bottom + 18.0 + LINE, &heading))
             }
         }
     }
@@ -254,7 +279,7 @@ impl<'a> Frame<'a> {
     /// The label, with an arrow where its line lies beyond the axis.
     fn beyond(&self, head: &Head) -> String {
         let arrow = if self.plot.x.scale.place(head.x) > 1.0 { " →" } else { "" };
-        format!("{}{arrow}", head.text)
+        text::fit(&format!("{}{arrow}", head.text), TEXT, self.right)
     }
 
     fn head(&self, head: &Head, (from, row): (f64, usize)) -> Markup {
@@ -280,7 +305,7 @@ impl<'a> Frame<'a> {
                 @if !beyond && (at - place).abs() > 3.0 {
                     (line("leader", (self.right + 1.0, *at), (self.right + 8.0, place)))
                 }
-                @let text = if beyond { format!("↑ {}", end.text) } else { end.text.clone() };
+                @let text = text::fit(&end_text(self.plot, end), TEXT, self.width - self.right - 10.0);
                 (label_at(&format!("end {}", end.class), "start", self.right + 10.0, place + 4.0, &text))
             }
         }
