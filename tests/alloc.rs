@@ -6,11 +6,14 @@
 mod bench;
 #[path = "support/lab.rs"]
 mod lab;
+#[path = "support/traffic.rs"]
+mod traffic;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bench::{Bench, mix, round};
+use bench::{Bench, without_limits};
+use traffic::{SMALL, mix};
 
 struct Counting;
 
@@ -39,19 +42,19 @@ static COUNTING: Counting = Counting;
 
 #[test]
 fn no_turn_allocates_once_the_flows_are_known() {
-    for text in [lab::CONFIG.to_owned(), bench::config()] {
+    for text in [lab::CONFIG.to_owned(), without_limits()] {
         let mut bench = Bench::new(&text);
-        let traffic = mix(&mut bench);
+        let traffic = mix(&mut bench, SMALL);
         for _ in 0..20 {
             for own in &traffic {
-                round(&mut bench, own);
+                bench.round(own);
             }
         }
         for own in &traffic {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             let mut left = 0;
             for _ in 0..200 {
-                left += round(&mut bench, own);
+                left += bench.round(own);
             }
             let count = ALLOCATIONS.load(Ordering::Relaxed) - before;
             assert_eq!(count, 0, "{}", own.name);

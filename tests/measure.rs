@@ -6,10 +6,13 @@
 mod bench;
 #[path = "support/lab.rs"]
 mod lab;
+#[path = "support/traffic.rs"]
+mod traffic;
 
-use bench::{Bench, config, mix};
+use bench::{Bench, without_limits};
 use thruway::io::clock;
 use thruway::io::sys::tsc::ticks;
+use traffic::{SMALL, mix};
 
 /// Turns of 64 frames in one measurement, and measurements.
 const TURNS: usize = 2_000;
@@ -18,8 +21,8 @@ const RUNS: usize = 15;
 #[test]
 #[ignore = "a measurement: it wants a quiet machine and a release build"]
 fn packets_a_second_by_way() {
-    let mut bench = Bench::new(&config());
-    let traffic = mix(&mut bench);
+    let mut bench = Bench::new(&without_limits());
+    let traffic = mix(&mut bench, SMALL);
     println!("64-byte frames, batches of 64, hot; median [least..most] of {RUNS} runs");
     for own in &traffic {
         let mut results: Vec<(u64, u64)> = Vec::new();
