@@ -6,11 +6,11 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::config::{
-    Filtering, MAX_POOL, MAX_SESSIONS, NatConfig, NatConfigError, PortRange, Timeouts,
+    Filtering, MAX_POOL, MAX_SESSIONS, NatConfig, NatConfigError, Pooling, PortRange, Timeouts,
 };
 use super::fragments::FragmentKey;
 use super::icmp_error::Quote;
-use super::pool::{shard_of_inside, shard_of_outside};
+use super::pool::{Pool, shard_of_inside};
 use super::session::{Endpoint, Proto, Side};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
@@ -64,8 +64,8 @@ pub enum Owner {
 pub struct Bindings {
     inside: Ranges,
     outside: Ranges,
-    /// Addresses for dynamic mappings, in order.
-    pool: Vec<u32>,
+    /// Addresses for dynamic mappings.
+    pool: Pool,
     /// (inside, outside), sorted by inside; the other sorted by outside.
     statics_by_inside: Vec<(u32, u32)>,
     statics_by_outside: Vec<(u32, u32)>,
@@ -75,6 +75,7 @@ pub struct Bindings {
     pub(super) ports: PortRange,
     pub(super) timeouts: Timeouts,
     pub(super) filtering: Filtering,
+    pub(super) pooling: Pooling,
     pub(super) inbound_refresh: bool,
     pub(super) sessions: usize,
     pub(super) host_sessions: u32,
@@ -147,7 +148,7 @@ impl Bindings {
         Ok(Self {
             inside,
             outside,
-            pool,
+            pool: Pool::new(pool),
             statics_by_inside,
             statics_by_outside,
             forwards_by_inside,
@@ -155,6 +156,7 @@ impl Bindings {
             ports: config.ports,
             timeouts: config.timeouts,
             filtering: config.filtering,
+            pooling: config.pooling,
             inbound_refresh: config.inbound_refresh,
             sessions: config.sessions,
             host_sessions: config.host_sessions,
@@ -222,7 +224,7 @@ impl Bindings {
     fn shard_of(&self, proto: Proto, outside: Endpoint) -> ShardId {
         match self.fixed_inside(proto, outside) {
             Some(inside) => shard_of_inside(inside.ip),
-            None => shard_of_outside(outside.port),
+            None => self.pool.shard_of(outside.ip, outside.port),
         }
     }
 
@@ -233,7 +235,7 @@ impl Bindings {
     }
 
     /// The addresses that dynamic mappings use.
-    pub fn pool(&self) -> &[u32] {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
