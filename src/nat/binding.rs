@@ -8,7 +8,6 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use super::config::{
     Filtering, MAX_POOL, MAX_SESSIONS, NatConfig, NatConfigError, Pooling, PortRange, Timeouts,
 };
-use super::fragments::FragmentKey;
 use super::icmp_error::Quote;
 use super::pool::{Pool, shard_of_inside};
 use super::session::{Endpoint, Proto, Side};
@@ -54,9 +53,9 @@ impl Ranges {
 pub enum Owner {
     /// The shard that translates it.
     Session(ShardId),
-    /// A fragment from outside: the shard that remembers, under the fragment's key, which shard
-    /// the first fragment went to. The first fragment passes there too.
-    Fragment(ShardId),
+    /// A fragment from outside: only the first one tells, by [`Bindings::outside_owner`]; the
+    /// caller remembers that for the later ones, under a [`super::FragmentKey`].
+    Fragment,
 }
 
 /// A compiled [`NatConfig`].
@@ -192,8 +191,7 @@ impl Bindings {
             return Ok(Owner::Session(shard_of_inside(inside)));
         }
         if row.flags.has(Flags::FRAGMENT) {
-            let key = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
-            return Ok(Owner::Fragment(key.shard()));
+            return Ok(Owner::Fragment);
         }
         self.outside_owner(row).map(Owner::Session)
     }

@@ -84,8 +84,8 @@ impl Nat {
     fn hop(&mut self, side: Side, packet: &mut Packet) -> Result<Translated, DropReason> {
         let shard = match self.rules.owner(side, &packet.buf, &packet.row)? {
             Owner::Session(shard) => shard,
-            Owner::Fragment(_) => {
-                let key = FragmentKey::of(&packet.buf, &packet.row).unwrap();
+            Owner::Fragment => {
+                let key = FragmentKey::of(0, &packet.buf, &packet.row).unwrap();
                 if packet.row.flags.has(Flags::LATER_FRAGMENT) {
                     let shard = self.fragments.find(key, self.now);
                     shard.ok_or(DropReason::NatFragmentUnknown)?
