@@ -139,6 +139,45 @@ fn a_gateways_new_flows_and_bits_run_out_by_their_own_names() {
 }
 
 #[test]
+fn a_gateway_knows_as_many_flows_as_its_sku_and_new_ones_once_old_ones_are_idle() {
+    // ErGwScale of one unit: 100,000 flows, 7,000 new ones a second; flows live for 240 s.
+    let text = lab_with(&[
+        ("fastpath = true", "fastpath = false"),
+        NO_GROUP,
+        ("sku = \"ErGw3AZ\"", "sku = \"ErGwScale\", units = 1"),
+    ]);
+    let mut lab = Lab::sized(&text, 2, super::super::state::Sizes::default());
+    let router = lab.router("msee-pri");
+    let flow = |number: usize| {
+        let (host, port) = (u8::try_from(number / 50_000).unwrap(), number % 50_000);
+        let packet = Packet::ip4([192, 168, 1, host], [10, 10, 1, 4]);
+        let packet = packet.udp(u16::try_from(port).unwrap(), 2, b"");
+        packet.eth(SENDER, router).tags(PRIVATE).build()
+    };
+    let open = |lab: &mut Lab, first: usize, frames: usize| {
+        // 64 new flows are 9.2 ms of the rate.
+        lab.now = lab.now + Span::millis(10);
+        let frames: Vec<_> = (first..first + frames).map(flow).collect();
+        lab.send_at(first / 64 % 2, "msee-pri", &frames).len()
+    };
+    let opened: usize = (0..100_032).step_by(64).map(|first| open(&mut lab, first, 64)).sum();
+    assert_eq!(opened, 100_000, "over both workers");
+    assert_eq!(lab.drops(), [("gateway_flows", 32)]);
+    assert_eq!(open(&mut lab, 0, 64), 64, "known ones pass");
+
+    // 15.64 s were spent so far. All but the first 64 flows are idle before those are.
+    lab.now = lab.now + Span::secs(239);
+    assert_eq!(open(&mut lab, 0, 64), 64);
+    lab.now = lab.now + Span::secs(2);
+    assert_eq!(open(&mut lab, 200_000, 64), 64);
+    lab.now = lab.now + Span::secs(239);
+    assert_eq!(open(&mut lab, 0, 64), 64, "they were never idle for so long");
+    let gateway = lab.compiled.tables.gateways[0].limits.as_ref().unwrap();
+    assert_eq!(gateway.flows.known(lab.now), 128);
+    assert_eq!(lab.drops(), [("gateway_flows", 32)]);
+}
+
+#[test]
 fn packets_over_the_way_outs_mtu_are_cut_and_pay_for_what_leaves() {
     const BURST: u64 = 62_500;
     // Bytes behind two tags (22) on each layer; a frame has 60 at least and takes 24 more.
