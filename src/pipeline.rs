@@ -72,7 +72,7 @@ fn owned(cx: &mut Context<'_>, batch: &mut Batch, sorted: Sorted) {
         provider_edge(cx, batch, nat | sorted.cross);
     }
     if sorted.ip != 0 {
-        let ip = police::run(cx, batch, sorted.ip, Direction::ToAzure, to_azure);
+        let ip = police::run(cx, batch, (sorted.ip, 0), Direction::ToAzure, to_azure);
         for i in Bits(ip) {
             meter_in(cx, batch.row(i).attachment, batch.row(i));
         }
@@ -86,7 +86,7 @@ fn provider_edge(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     let tables = cx.tables;
     for direction in [Direction::ToAzure, Direction::ToOnprem] {
         let set = select(batch, set, |row| crossing(tables, row) == Some(direction));
-        let set = police::run(cx, batch, set, direction, |tables, row| {
+        let set = police::run(cx, batch, (set, 0), direction, |tables, row| {
             let attachment = tables.attachment(row.attachment);
             let Role::CrossConnect(cross) = &attachment.role else { return (None, None) };
             let police = if row.flags.has(Flags::HAIRPIN) { None } else { cross.police };
@@ -109,8 +109,8 @@ fn forward(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
         adjacency |= found.adjacency;
     }
     let set = nsg::inbound(cx, batch, adjacency);
-    let set = rewrite::fits(cx, batch, set);
-    let set = police::run(cx, batch, set, Direction::ToOnprem, to_onprem);
+    let (set, cut) = rewrite::fits(cx, batch, set);
+    let set = police::run(cx, batch, (set, cut), Direction::ToOnprem, to_onprem);
     rewrite::routed(cx, batch, set);
 }
 

@@ -1,6 +1,8 @@
 //! The commands as a user types them, where they need no network.
 
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -158,4 +160,81 @@ fn replay_names_the_ports_that_it_knows() {
     assert!(!output.status.success());
     let error = error(&output);
     assert!(error.contains("nope") && error.contains("ce-1"), "{error}");
+}
+
+/// Runs a command whose words nobody reads, as behind `| true`.
+fn unread(args: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Command::new(env!("CARGO_BIN_EXE_thruway"))
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdout(writer)
+        .output()
+        .expect("the program was built for this test")
+}
+
+/// Ended as SIGPIPE would have ended it, without a word.
+#[track_caller]
+fn assert_quiet(output: &Output) {
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(141), String::new()));
+}
+
+#[test]
+fn a_command_whose_words_nobody_reads_ends_quietly() {
+    // Without advice, which goes to stderr.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.toml");
+    let config = "[[port]]\nname = \"a\"\ntap = \"tw-a\"\n\
+        [vnet.v]\nregion = \"West Europe\"\naddress_space = [\"10.0.0.0/16\"]\n\
+        subnets = { s = { prefix = \"10.0.1.0/24\", port = \"a\" } }\n";
+    std::fs::write(&path, config).unwrap();
+    let file = path.to_str().unwrap();
+    assert_quiet(&unread(&["check", file]));
+
+    let input = folder.path().join("in.pcapng");
+    request(&input);
+    let (input, out) = (format!("a={}", input.display()), folder.path().join("out"));
+    let replay = ["replay", file, "--in", &input, "--out", out.to_str().unwrap()];
+    assert_quiet(&unread(&replay));
+    assert_quiet(&unread(&[&replay[..], &["--json"]].concat()));
+    for help in [&["--help"][..], &["show", "--help"], &["--version"]] {
+        assert_eq!(text(&unread(help).stderr), "");
+    }
+}
+
+#[test]
+fn show_ends_quietly_when_nobody_reads_what_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("api.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let answer = "[{\"name\": \"ce-1\", \"state\": \"up\"}]";
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                asked.push(byte[0]);
+            }
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.len());
+            stream.write_all((head + answer).as_bytes()).unwrap();
+        }
+    });
+    let words = ["show", "ports", "--socket", socket.to_str().unwrap()];
+    assert!(text(&thruway(&words).stdout).contains("ce-1"));
+    assert_quiet(&unread(&words));
+    assert_quiet(&unread(&[&words[..], &["--json"]].concat()));
+}
+
+#[test]
+fn a_closed_stderr_stops_nothing() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut check = Command::new(env!("CARGO_BIN_EXE_thruway"));
+    check.args(["check", "docs/examples/lab.toml"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = check.stderr(writer).output().unwrap();
+    assert!(output.status.success(), "the lab has advice, which nobody reads: {}", output.status);
+    assert!(text(&output.stdout).contains("is right"), "{}", text(&output.stdout));
 }

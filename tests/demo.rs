@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -110,4 +110,25 @@ fn a_killed_demo_takes_its_lab_with_it() {
     vanish(&folder);
     // What a killed process cannot remove, the next demo does.
     let _ = fs::remove_dir_all(&folder);
+}
+
+#[test]
+fn a_demo_that_nobody_reads_any_more_ends_quietly_and_takes_its_lab_with_it() {
+    if !possible() {
+        return;
+    }
+    let child = demo(&[]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut guard = Guard(child);
+    let folder = folder(guard.0.id());
+    let mut first = String::new();
+    let mut reader = BufReader::new(guard.0.stdout.take().unwrap());
+    reader.read_line(&mut first).unwrap();
+    assert!(first.starts_with("thruway "), "{first}");
+    drop(reader);
+    let mut errors = String::new();
+    guard.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    let status = guard.0.wait().unwrap();
+    assert_eq!((status.code(), errors.as_str()), (Some(141), ""), "as SIGPIPE ends a program");
+    vanish(&folder);
+    assert!(!folder.exists(), "{} is still there", folder.display());
 }

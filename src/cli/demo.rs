@@ -110,7 +110,7 @@ const CLAIMS: &[Claim] = &[
 /// Runs the command.
 ///
 /// # Errors
-/// When the lab cannot be built here; a claim that does not hold is no error but exit code 1.
+/// When the lab cannot be built here, or nobody reads what it says; a claim that does not hold is no error but exit code 1.
 pub fn main(args: &Args) -> Result<ExitCode> {
     // A user namespace can be entered only while there is no other thread.
     let _privilege = lab::prepare().map_err(impossible)?;
@@ -118,26 +118,24 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let screen = Screen::new(args.json, args.step);
     let scratch = Scratch::new("demo").into_diagnostic()?;
     let signals = Signals::listen(scratch.path().to_owned())?;
-    screen.open();
+    screen.open()?;
     let site = Site::build(scratch, |what| screen.built(what))?;
-    if !args.json {
-        println!();
-    }
+    screen.line("")?;
     let mut proofs = Vec::new();
     for claim in CLAIMS {
-        screen.next(claim);
+        screen.next(claim)?;
         let proof = Proof::of(claim, &site);
-        screen.proved(&proof);
+        screen.proved(&proof)?;
         proofs.push(proof);
     }
     let all = proofs.iter().all(|proof| proof.ok);
     if args.keep {
-        screen.hints(&site);
+        screen.hints(&site)?;
         signals.wait();
-        println!();
+        screen.line("")?;
     }
     site.close()?;
-    screen.close(&proofs);
+    screen.close(&proofs)?;
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

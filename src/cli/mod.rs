@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod demo;
+mod output;
 pub mod replay;
 pub mod run;
 pub mod show;
@@ -18,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::config;
 use crate::lab;
 use crate::model::{Model, Role};
+use output::{CLOSED_CODE, Closed, complain};
 
 /// An open ExpressRoute on one Linux host.
 #[derive(Debug, Parser)]
@@ -62,7 +64,7 @@ pub struct Source {
 pub(crate) fn load(file: &Path) -> Result<Model> {
     let loaded = config::load(file)?;
     for advice in loaded.advice {
-        eprintln!("{advice:?}");
+        complain(format_args!("{advice:?}"));
     }
     Ok(loaded.model)
 }
@@ -70,14 +72,16 @@ pub(crate) fn load(file: &Path) -> Result<Model> {
 /// Logs state changes to stderr; RUST_LOG chooses how much.
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written must not end what it is about.
+    log.log_internal_errors(false).init();
 }
 
 /// Runs the command and reports its errors as sentences.
 pub fn main() -> ExitCode {
     // First of all: a lab's process that comes up after its lab has gone ends here.
     if let Err(error) = lab::die_with_parent() {
-        eprintln!("{error}");
+        complain(error);
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
@@ -91,8 +95,9 @@ pub fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
+        Err(report) if report.downcast_ref::<Closed>().is_some() => ExitCode::from(CLOSED_CODE),
         Err(report) => {
-            eprintln!("{report:?}");
+            complain(format_args!("{report:?}"));
             ExitCode::FAILURE
         }
     }

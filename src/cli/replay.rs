@@ -7,7 +7,7 @@ use std::str::FromStr;
 use miette::{IntoDiagnostic, Result, miette};
 use serde_json::json;
 
-use super::{Source, show};
+use super::{Source, output, show};
 use crate::replay::{self, Input, Options};
 
 /// Send captures through the pipeline.
@@ -55,9 +55,9 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let verdicts = replay::files(&model, options, &args.inputs, &args.out).into_diagnostic()?;
     let value = serde_json::to_value(&verdicts).into_diagnostic()?;
     if args.json {
-        println!("{:#}", json!({ "verdicts": value }));
+        output::line(format_args!("{:#}", json!({ "verdicts": value })))?;
     } else {
-        print!("{}", show::render(&value));
+        output::print(show::render(&value))?;
     }
     if !verdicts.accounts.balanced {
         return Err(miette!(

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, Result};
 
-use super::Source;
+use super::{Source, output};
 use crate::control::supervisor::{self, Options};
 
 /// Run a circuit from a configuration file.
@@ -38,7 +38,8 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         poll: args.poll,
         api: args.api.clone(),
     };
-    supervisor::run(&model, &options, |running| println!("{}", running.ready_line()))
-        .into_diagnostic()?;
+    // Packets flow whether or not anybody reads it.
+    let ready = |running: &supervisor::Running| drop(output::line(running.ready_line()));
+    supervisor::run(&model, &options, ready).into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use miette::Result;
 use serde_json::Value;
 
-use super::client;
+use super::{client, output};
 use crate::control::api::Topic;
 
 /// Show the state of a running thruway.
@@ -26,14 +26,14 @@ pub struct Args {
 /// Runs the command.
 ///
 /// # Errors
-/// When no thruway answers.
+/// When no thruway answers, or nobody reads the answer.
 pub fn main(args: &Args) -> Result<ExitCode> {
     let socket = client::socket(args.socket.as_deref())?;
     let answer = client::ask(&socket, args.topic)?;
     if args.json {
-        println!("{answer:#}");
+        output::line(format_args!("{answer:#}"))?;
     } else {
-        print!("{}", render(&answer));
+        output::print(render(&answer))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,9 @@
 //! A provider's NAT: from the configuration's words to the data plane's.
 
 use crate::ids::SHARDS;
-use crate::model::{ForwardProtocol, Nat, NatFiltering};
+use crate::model::{ForwardProtocol, Nat, NatFiltering, NatPooling};
 use crate::nat::{
-    Filtering, NatConfig, PortForward as NatForward, PortRange as NatPorts, Proto,
+    Filtering, NatConfig, Pooling, PortForward as NatForward, PortRange as NatPorts, Proto,
     StaticBinding as NatStatic, Timeouts,
 };
 
@@ -47,6 +47,10 @@ pub(super) fn config(nat: &Nat) -> NatConfig {
             NatFiltering::EndpointIndependent => Filtering::EndpointIndependent,
             NatFiltering::AddressDependent => Filtering::AddressDependent,
             NatFiltering::AddressAndPortDependent => Filtering::AddressAndPortDependent,
+        },
+        pooling: match nat.pooling {
+            NatPooling::Paired => Pooling::Paired,
+            NatPooling::SoftPaired => Pooling::SoftPaired,
         },
     }
 }

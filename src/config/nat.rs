@@ -13,8 +13,8 @@ use super::schema;
 use super::value::{address, boolean, choice, integer, list, parsed, prefix4, some, text};
 use crate::model::{
     DEFAULT_HOST_SESSIONS, DEFAULT_NAT_PORTS, DEFAULT_SESSIONS, ForwardProtocol, MAX_POOL,
-    MIN_NAT_PORTS, Nat, NatFiltering, NatTimeouts, PortForward, PortRange, SESSIONS, StaticBinding,
-    overlap,
+    MIN_NAT_PORTS, Nat, NatFiltering, NatPooling, NatTimeouts, PortForward, PortRange, SESSIONS,
+    StaticBinding, overlap,
 };
 use crate::time::Span;
 
@@ -36,6 +36,8 @@ pub(super) fn nat(ctx: &Ctx, node: &Node<'_>) -> Option<Nat> {
         ("address-and-port-dependent", NatFiltering::AddressAndPortDependent),
     ];
     let filtering = table.read("filtering", |c, n| choice(c, n, &filters)).unwrap_or_default();
+    let pairings = [("paired", NatPooling::Paired), ("soft-paired", NatPooling::SoftPaired)];
+    let pooling = table.read("pooling", |c, n| choice(c, n, &pairings)).unwrap_or_default();
     let ports = table.read("ports", ports).unwrap_or(DEFAULT_NAT_PORTS);
     let timeouts = table.read("timeouts", timeouts).unwrap_or_default();
     let inbound_refresh = table.read("inbound_refresh", boolean).unwrap_or(true);
@@ -52,6 +54,7 @@ pub(super) fn nat(ctx: &Ctx, node: &Node<'_>) -> Option<Nat> {
         statics,
         forwards,
         ports,
+        pooling,
         filtering,
         timeouts,
         inbound_refresh,

@@ -72,8 +72,8 @@ schemas! {
     PROVIDER = "[provider.NAME]" ["circuit" "links" "private" "microsoft" "nat"];
     ACCESS = "private and microsoft of a provider" ["port" "c_tag" "s_tag" "untagged"];
     NAT = "nat of a provider" [
-        "inside" "pool" "static" "forward" "ports" "filtering" "inbound_refresh" "timeouts"
-        "sessions" "host_sessions" "icmp_source"
+        "inside" "pool" "static" "forward" "ports" "pooling" "filtering" "inbound_refresh"
+        "timeouts" "sessions" "host_sessions" "icmp_source"
     ];
     NAT_STATIC = "static of nat" ["inside" "outside"];
     NAT_FORWARD = "forward of nat" ["proto" "outside" "inside"];

@@ -52,7 +52,8 @@ pub use port::{
 };
 pub use provider::{
     Access, DEFAULT_HOST_SESSIONS, DEFAULT_NAT_PORTS, DEFAULT_SESSIONS, ForwardProtocol, MAX_POOL,
-    MIN_NAT_PORTS, Nat, NatFiltering, NatTimeouts, PortForward, Provider, SESSIONS, StaticBinding,
+    MIN_NAT_PORTS, Nat, NatFiltering, NatPooling, NatTimeouts, PortForward, Provider, SESSIONS,
+    StaticBinding,
 };
 pub use role::{BadRole, Role, SplitCable};
 pub use service::{Api, Edition, Icmp, Service, Workers};

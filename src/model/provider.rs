@@ -58,6 +58,16 @@ pub enum NatFiltering {
     AddressAndPortDependent,
 }
 
+/// Whether an inside address keeps to one pool address (RFC 4787 4.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NatPooling {
+    /// Always; without a free port there, new mappings are refused.
+    #[default]
+    Paired,
+    /// While that has free ports.
+    SoftPaired,
+}
+
 /// The most addresses of one pool.
 pub const MAX_POOL: u32 = 65_536;
 /// The least outside ports: every one of 64 shards needs some.
@@ -115,7 +125,8 @@ pub struct NatTimeouts {
     pub icmp: Span,
     /// Later fragments that wait for the first.
     pub fragment: Span,
-    /// Before a freed outside port is given out again (RFC 6888 REQ-8).
+    /// Before a freed outside port is given out again (RFC 6888 REQ-8); not after a TCP connection
+    /// whose end was seen.
     pub quarantine: Span,
 }
 
@@ -148,6 +159,8 @@ pub struct Nat {
     pub ports: PortRange,
     /// Who may send to a mapping.
     pub filtering: NatFiltering,
+    /// What an inside address gets whose pool address has no port left.
+    pub pooling: NatPooling,
     /// How long sessions live.
     pub timeouts: NatTimeouts,
     /// Whether packets from outside keep a session alive (RFC 4787 REQ-6).

@@ -10,6 +10,9 @@ use super::state::Presence;
 use crate::frame::{DropReason, Flags, Row};
 use crate::time::Now;
 
+/// The addresses of one NAT are one domain, and no other NAT uses a shard's table.
+const DOMAIN: u32 = 0;
+
 impl Nat44Shard {
     #[cold]
     #[inline(never)]
@@ -26,7 +29,7 @@ impl Nat44Shard {
             return self.icmp_error(side, frame, row);
         }
         let Some(key) = FlowKey::of(side, row) else { return self.one_to_one(side, frame, row) };
-        let fragment = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
+        let fragment = FragmentKey::of(DOMAIN, frame, row).ok_or(DropReason::Ip4TooShort)?;
         let translated = self.whole(side, key, frame, row)?;
         let ip = if side == Side::In2Out { row.src } else { row.dst };
         let follow = Follow { ip, hairpin: translated == Translated::Hairpin };
@@ -71,7 +74,7 @@ impl Nat44Shard {
         if self.static_other(side, row).is_some() {
             return self.one_to_one(side, frame, row);
         }
-        let key = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
+        let key = FragmentKey::of(DOMAIN, frame, row).ok_or(DropReason::Ip4TooShort)?;
         let follow = self.fragments.find(key, row.arrival);
         let follow = follow.ok_or(DropReason::NatFragmentUnknown)?;
         rewrite::whole_address(frame, row, side, follow.ip)?;

@@ -6,11 +6,10 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::config::{
-    Filtering, MAX_POOL, MAX_SESSIONS, NatConfig, NatConfigError, PortRange, Timeouts,
+    Filtering, MAX_POOL, MAX_SESSIONS, NatConfig, NatConfigError, Pooling, PortRange, Timeouts,
 };
-use super::fragments::FragmentKey;
 use super::icmp_error::Quote;
-use super::pool::{shard_of_inside, shard_of_outside};
+use super::pool::{Pool, shard_of_inside};
 use super::session::{Endpoint, Proto, Side};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
@@ -54,9 +53,9 @@ impl Ranges {
 pub enum Owner {
     /// The shard that translates it.
     Session(ShardId),
-    /// A fragment from outside: the shard that remembers, under the fragment's key, which shard
-    /// the first fragment went to. The first fragment passes there too.
-    Fragment(ShardId),
+    /// A fragment from outside: only the first one tells, by [`Bindings::outside_owner`]; the
+    /// caller remembers that for the later ones, under a [`super::FragmentKey`].
+    Fragment,
 }
 
 /// A compiled [`NatConfig`].
@@ -64,8 +63,8 @@ pub enum Owner {
 pub struct Bindings {
     inside: Ranges,
     outside: Ranges,
-    /// Addresses for dynamic mappings, in order.
-    pool: Vec<u32>,
+    /// Addresses for dynamic mappings.
+    pool: Pool,
     /// (inside, outside), sorted by inside; the other sorted by outside.
     statics_by_inside: Vec<(u32, u32)>,
     statics_by_outside: Vec<(u32, u32)>,
@@ -75,6 +74,7 @@ pub struct Bindings {
     pub(super) ports: PortRange,
     pub(super) timeouts: Timeouts,
     pub(super) filtering: Filtering,
+    pub(super) pooling: Pooling,
     pub(super) inbound_refresh: bool,
     pub(super) sessions: usize,
     pub(super) host_sessions: u32,
@@ -147,7 +147,7 @@ impl Bindings {
         Ok(Self {
             inside,
             outside,
-            pool,
+            pool: Pool::new(pool),
             statics_by_inside,
             statics_by_outside,
             forwards_by_inside,
@@ -155,6 +155,7 @@ impl Bindings {
             ports: config.ports,
             timeouts: config.timeouts,
             filtering: config.filtering,
+            pooling: config.pooling,
             inbound_refresh: config.inbound_refresh,
             sessions: config.sessions,
             host_sessions: config.host_sessions,
@@ -190,8 +191,7 @@ impl Bindings {
             return Ok(Owner::Session(shard_of_inside(inside)));
         }
         if row.flags.has(Flags::FRAGMENT) {
-            let key = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
-            return Ok(Owner::Fragment(key.shard()));
+            return Ok(Owner::Fragment);
         }
         self.outside_owner(row).map(Owner::Session)
     }
@@ -222,7 +222,7 @@ impl Bindings {
     fn shard_of(&self, proto: Proto, outside: Endpoint) -> ShardId {
         match self.fixed_inside(proto, outside) {
             Some(inside) => shard_of_inside(inside.ip),
-            None => shard_of_outside(outside.port),
+            None => self.pool.shard_of(outside.ip, outside.port),
         }
     }
 
@@ -233,7 +233,7 @@ impl Bindings {
     }
 
     /// The addresses that dynamic mappings use.
-    pub fn pool(&self) -> &[u32] {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 

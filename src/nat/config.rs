@@ -31,6 +31,8 @@ pub struct NatConfig {
     pub timeouts: Timeouts,
     /// Who may answer to a dynamic mapping.
     pub filtering: Filtering,
+    /// What a host gets whose pool address has no port left.
+    pub pooling: Pooling,
     /// Whether packets from outside keep a UDP or ICMP session alive (RFC 4787 REQ-6b: MAY).
     pub inbound_refresh: bool,
     /// Sessions, and mappings, that each of the 64 shards has room for.
@@ -49,6 +51,7 @@ impl Default for NatConfig {
             ports: PortRange::default(),
             timeouts: Timeouts::default(),
             filtering: Filtering::default(),
+            pooling: Pooling::default(),
             inbound_refresh: true,
             sessions: 16_384,
             host_sessions: 4_096,
@@ -107,7 +110,8 @@ pub struct Timeouts {
     pub icmp: Span,
     /// Later fragments without a first one; RFC 1122 3.3.2 lets a host wait 60 s, 30 is common.
     pub fragment: Span,
-    /// How long the port of a mapping that ended stays unused by others; RFC 6888 REQ-8: 120 s.
+    /// How long the port of a mapping that ended stays unused by others; RFC 6888 REQ-8: 120 s,
+    /// and none after a TCP connection whose end was seen (REQ-8a).
     pub quarantine: Span,
 }
 
@@ -145,6 +149,17 @@ pub enum Filtering {
     AddressDependent,
     /// Those at an address and port that the inside host has talked to.
     AddressAndPortDependent,
+}
+
+/// Whether an inside host keeps to one pool address (RFC 4787 section 4.1, "IP address pooling").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// Always: when that has no port left, a new mapping is refused (RFC 6888 REQ-2 makes this the
+    /// default, RFC 7857 section 4 asks for it).
+    #[default]
+    Paired,
+    /// While it has ports; then others of the shard's addresses lend theirs.
+    SoftPaired,
 }
 
 /// Why a NAT cannot be built as asked.

@@ -10,9 +10,11 @@ use crate::ids::ShardId;
 use crate::time::{Now, Span};
 use crate::wire::ip4;
 
-/// What all fragments of one datagram share (RFC 791 3.2).
+/// What all fragments of one datagram share (RFC 791 3.2), and no others do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FragmentKey {
+    /// Any number that tells routing domains apart: each has addresses of its own.
+    pub domain: u32,
     /// Source address.
     pub src: u32,
     /// Destination address.
@@ -24,17 +26,18 @@ pub struct FragmentKey {
 }
 
 impl FragmentKey {
-    /// The key of an IPv4 packet; `frame` is the whole buffer. `None` when the row points outside.
-    pub fn of(frame: &[u8], row: &Row) -> Option<Self> {
+    /// The key of an IPv4 packet in `domain`; `frame` is the whole buffer. `None` when the row
+    /// points outside.
+    pub fn of(domain: u32, frame: &[u8], row: &Row) -> Option<Self> {
         let l3 = usize::from(row.l3);
         let header: &[u8; ip4::HEADER] = frame.get(l3..)?.first_chunk()?;
         let id = u16::from_be_bytes([header[4], header[5]]);
-        Some(Self { src: row.src, dst: row.dst, id, proto: row.proto })
+        Some(Self { domain, src: row.src, dst: row.dst, id, proto: row.proto })
     }
 
     fn hash(self) -> u64 {
         let a = u64::from(self.src) << 32 | u64::from(self.dst);
-        let b = u64::from(self.id) << 8 | u64::from(self.proto);
+        let b = u64::from(self.domain) << 24 | u64::from(self.id) << 8 | u64::from(self.proto);
         let mixed = (a ^ b.rotate_left(17)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (mixed ^ mixed >> 29 ^ b).wrapping_mul(0xbf58_476d_1ce4_e5b9)
     }
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     fn key(id: u16) -> FragmentKey {
-        FragmentKey { src: 1, dst: 2, id, proto: 17 }
+        FragmentKey { domain: 3, src: 1, dst: 2, id, proto: 17 }
     }
 
     #[test]
@@ -110,6 +113,16 @@ mod tests {
         assert_eq!(table.find(key(7), Now(0) + Span::secs(58)), Some('a'), "a fragment refreshes");
         assert_eq!(table.find(key(7), Now(0) + Span::secs(88)), None);
         assert_eq!(table.find(key(8), Now(0)), None);
+    }
+
+    #[test]
+    fn equal_datagrams_of_two_domains_are_two() {
+        let mut table = FragmentTable::new(4, Span::secs(30));
+        let other = FragmentKey { domain: 4, ..key(7) };
+        table.record(key(7), 'a', Now(0));
+        assert_eq!(table.find(other, Now(1)), None);
+        table.record(other, 'b', Now(1));
+        assert_eq!((table.find(key(7), Now(2)), table.find(other, Now(2))), (Some('a'), Some('b')));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! State is cut into [`crate::ids::SHARDS`] shards. A shard owns all state of the inside addresses
-//! that hash to it, and 1 in 64 of every pool address's ports, so that both directions of a
+//! that hash to it, and 1 in 64 of the pool's ports ([`pool`]), so that both directions of a
 //! session know their owner without asking anybody.
 //!
 //! Invariants: two live mappings never share an outside (proto, address, port). What a packet
@@ -45,9 +45,9 @@ mod requirements;
 
 pub use binding::{Bindings, Owner};
 pub use config::{
-    Filtering, NatConfig, NatConfigError, PortForward, PortRange, StaticBinding, Timeouts,
+    Filtering, NatConfig, NatConfigError, Pooling, PortForward, PortRange, StaticBinding, Timeouts,
 };
 pub use fragments::{FragmentKey, FragmentTable};
-pub use pool::{shard_of_inside, shard_of_outside};
+pub use pool::{Pool, shard_of_inside};
 pub use session::{Endpoint, Proto, SessionView, Side};
 pub use shard::{Counters, Nat44Shard, Translated};

@@ -29,7 +29,7 @@ struct ModelSession {
 struct ModelMapping {
     outside: Endpoint,
     fixed: bool,
-    ended: Now,
+    rests_until: Now,
     sessions: BTreeMap<Endpoint, ModelSession>,
 }
 
@@ -46,20 +46,25 @@ struct Model {
     rules: Arc<Bindings>,
     shard: ShardId,
     mappings: BTreeMap<(Proto, Endpoint), ModelMapping>,
+    /// The address of each host that has one.
+    paired: BTreeMap<u32, u32>,
 }
 
 impl Model {
     fn purge(&mut self, now: Now) {
         let quarantine = self.rules.timeouts.quarantine;
-        for mapping in self.mappings.values_mut() {
-            let ended = mapping.sessions.values().map(|s| s.deadline).filter(|d| *d <= now).max();
-            mapping.ended = mapping.ended.max(ended.unwrap_or_default());
+        for ((proto, _), mapping) in &mut self.mappings {
+            for session in mapping.sessions.values().filter(|s| s.deadline <= now) {
+                use tcp_state::TcpState::{BothFin, Transitory};
+                let closed = *proto == Proto::Tcp && [BothFin, Transitory].contains(&session.tcp);
+                let rest = if mapping.fixed || closed { Span::ZERO } else { quarantine };
+                mapping.rests_until = mapping.rests_until.max(session.deadline + rest);
+            }
             mapping.sessions.retain(|_, s| s.deadline > now);
         }
-        self.mappings.retain(|_, m| {
-            let rest = if m.fixed { Span::ZERO } else { quarantine };
-            !m.sessions.is_empty() || m.ended + rest > now
-        });
+        self.mappings.retain(|_, m| !m.sessions.is_empty() || m.rests_until > now);
+        let mappings = &self.mappings;
+        self.paired.retain(|host, _| mappings.keys().any(|(_, inside)| inside.ip == *host));
     }
 
     fn sessions(&self) -> usize {
@@ -81,9 +86,12 @@ impl Model {
 
     fn is_usable(&self, proto: Proto, outside: Endpoint) -> bool {
         let range = self.rules.ports;
-        shard_of_outside(outside.port) == self.shard
+        let pool = self.rules.pool().addresses();
+        let Some(place) = pool.iter().position(|ip| *ip == outside.ip) else { return false };
+        // 64 slices an address, and as many of them a shard as there are addresses.
+        let slice = place * 64 + usize::from(outside.port / 2 % 64);
+        slice / pool.len() == self.shard.index()
             && (range.first..=range.last).contains(&outside.port)
-            && self.rules.pool().contains(&outside.ip)
             && self.rules.fixed_inside(proto, outside).is_none()
             && self.by_outside(proto, outside).is_none()
     }
@@ -91,11 +99,6 @@ impl Model {
     fn has_free_port(&self, proto: Proto, address: u32) -> bool {
         let range = self.rules.ports;
         (range.first..=range.last).any(|p| self.is_usable(proto, Endpoint::new(address, p)))
-    }
-
-    fn paired(&self, host: u32) -> Option<u32> {
-        let mut dynamic = self.mappings.iter().filter(|((_, e), m)| e.ip == host && !m.fixed);
-        dynamic.next().map(|(_, m)| m.outside.ip)
     }
 
     /// Moves a session on, or says that there is none.
@@ -187,13 +190,17 @@ impl Model {
             (None, Some(outside), Side::In2Out) => Ok(Expected::Known(outside)),
             (_, _, Side::Out2In) => Ok(Expected::Known(inside)),
             (None, None, Side::In2Out) => {
-                let paired = self.paired(inside.ip);
-                let mut pool = self.rules.pool().iter();
-                let free = match paired {
-                    Some(address) => self.has_free_port(proto, address),
-                    None => pool.any(|&address| self.has_free_port(proto, address)),
-                };
-                if free { Ok(Expected::Fresh(paired)) } else { Err(DropReason::NatPoolExhausted) }
+                let paired = self.paired.get(&inside.ip).copied();
+                let own = paired.filter(|&address| self.has_free_port(proto, address));
+                let mut pool = self.rules.pool().addresses().iter();
+                let may_leave = paired.is_none() || self.rules.pooling == Pooling::SoftPaired;
+                if own.is_some() {
+                    Ok(Expected::Fresh(own))
+                } else if may_leave && pool.any(|&address| self.has_free_port(proto, address)) {
+                    Ok(Expected::Fresh(None))
+                } else {
+                    Err(DropReason::NatPoolExhausted)
+                }
             }
         }
     }
@@ -213,7 +220,11 @@ impl Model {
         let t = self.rules.timeouts;
         let life = [t.tcp_opening, t.udp, t.icmp][proto as usize];
         let fixed = self.rules.fixed_outside(proto, inside).is_some();
-        let new = ModelMapping { outside, fixed, ended: Now(0), sessions: BTreeMap::new() };
+        let rests_until = Now(0);
+        let new = ModelMapping { outside, fixed, rests_until, sessions: BTreeMap::new() };
+        if !fixed {
+            self.paired.entry(inside.ip).or_insert(outside.ip);
+        }
         let mapping = self.mappings.entry((proto, inside)).or_insert(new);
         assert_eq!(mapping.outside, outside);
         let tcp = tcp_state::open(side, flags).unwrap_or_default();
@@ -257,20 +268,21 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..150)
 }
 
-const SHARD: ShardId = ShardId(11);
+/// It has the last slice of the first of three addresses, and the first two of the second.
+const SHARD: ShardId = ShardId(21);
 
 /// Inside addresses of one shard: the first has a port forward, the last a static binding.
 fn hosts() -> Vec<u32> {
     (0x0a00_0001..).filter(|&a| shard_of_inside(a) == SHARD).take(5).collect()
 }
 
-fn rules(filtering: Filtering) -> Arc<Bindings> {
+fn rules(filtering: Filtering, pooling: Pooling) -> Arc<Bindings> {
     let hosts = hosts();
     let config = NatConfig {
         inside: vec!["10.0.0.0/8".parse().unwrap()],
-        // Two addresses with four ports each for this shard and protocol.
-        pool: vec!["203.0.113.64/31".parse().unwrap()],
-        ports: PortRange { first: 1024, last: 1279 },
+        // Two ports a slice and protocol.
+        pool: ["203.0.113.64/31", "203.0.113.66/32"].map(|net| net.parse().unwrap()).into(),
+        ports: PortRange { first: 1024, last: 1151 },
         statics: vec![StaticBinding {
             inside: hosts[4].into(),
             outside: "203.0.113.99".parse().unwrap(),
@@ -278,7 +290,7 @@ fn rules(filtering: Filtering) -> Arc<Bindings> {
         forwards: vec![PortForward {
             proto: Proto::Tcp,
             // A port that the shard would give out otherwise.
-            outside: "203.0.113.64:1046".parse().unwrap(),
+            outside: "203.0.113.65:1026".parse().unwrap(),
             inside: std::net::SocketAddrV4::new(hosts[0].into(), 5001),
         }],
         timeouts: Timeouts {
@@ -291,6 +303,7 @@ fn rules(filtering: Filtering) -> Arc<Bindings> {
             quarantine: Span::secs(7),
         },
         filtering,
+        pooling,
         sessions: 14,
         host_sessions: 6,
         ..NatConfig::default()
@@ -330,16 +343,17 @@ fn apply(
 }
 
 impl Run {
-    fn new(filtering: Filtering) -> Self {
-        let rules = rules(filtering);
+    fn new(filtering: Filtering, pooling: Pooling) -> Self {
+        let rules = rules(filtering, pooling);
+        let (mappings, paired) = (BTreeMap::new(), BTreeMap::new());
         Self {
-            model: Model { rules: rules.clone(), shard: SHARD, mappings: BTreeMap::new() },
+            model: Model { rules: rules.clone(), shard: SHARD, mappings, paired },
             shard: Nat44Shard::new(SHARD, rules.clone(), 7),
             lazy: Nat44Shard::new(SHARD, rules, 7),
             seen: vec![
-                (Proto::Tcp, Endpoint::new(ip("203.0.113.64"), 1046)),
+                (Proto::Tcp, Endpoint::new(ip("203.0.113.65"), 1026)),
                 (Proto::Udp, Endpoint::new(ip("203.0.113.99"), 5002)),
-                (Proto::Udp, Endpoint::new(ip("203.0.113.65"), 1047)),
+                (Proto::Udp, Endpoint::new(ip("203.0.113.65"), 1027)),
             ],
             now: Now(3_000_000_000_000),
             outcomes: BTreeMap::new(),
@@ -473,13 +487,14 @@ impl Run {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 5000, ..ProptestConfig::default() })]
     #[test]
-    fn a_shard_does_what_the_naive_model_does(ops in ops(), filter in 0..3u8) {
+    fn a_shard_does_what_the_naive_model_does(ops in ops(), filter in 0..3u8, soft: bool) {
         let filtering = match filter {
             0 => Filtering::EndpointIndependent,
             1 => Filtering::AddressDependent,
             _ => Filtering::AddressAndPortDependent,
         };
-        let mut run = Run::new(filtering);
+        let pooling = if soft { Pooling::SoftPaired } else { Pooling::Paired };
+        let mut run = Run::new(filtering, pooling);
         for op in &ops {
             run.step(op);
         }
@@ -495,8 +510,9 @@ fn random_runs_meet_every_reason_to_drop() {
     let mut outcomes: BTreeMap<&'static str, u32> = BTreeMap::new();
     for round in 0..60 {
         let ops = ops().new_tree(&mut runner).unwrap().current();
-        let mut run =
-            Run::new([Filtering::EndpointIndependent, Filtering::AddressDependent][round % 2]);
+        let filtering = [Filtering::EndpointIndependent, Filtering::AddressDependent][round % 2];
+        let pooling = [Pooling::Paired, Pooling::SoftPaired][round / 2 % 2];
+        let mut run = Run::new(filtering, pooling);
         for op in &ops {
             run.step(op);
         }

@@ -4,8 +4,8 @@
 //! this message open one; from outside, is there a mapping and does its filter let the remote in;
 //! has the host room; has the shard room; is there a port.
 
-use super::config::Filtering;
-use super::rng::below;
+use super::config::{Filtering, Pooling};
+use super::pool::any_order;
 use super::session::{Endpoint, FlowKey, NIL, Proto, Session, Side};
 use super::shard::Nat44Shard;
 use super::state::Presence;
@@ -70,8 +70,8 @@ impl Nat44Shard {
                 self.state.add_mapping(key.proto, inside, outside, None, now)?
             }
             (None, None) => {
-                let (pool, outside) = self.allocate(key.proto, inside.ip, now)?;
-                self.state.add_mapping(key.proto, inside, outside, Some(pool), now)?
+                let (share, outside) = self.allocate(key.proto, inside.ip, now)?;
+                self.state.add_mapping(key.proto, inside, outside, Some(share), now)?
             }
         };
         let outside = self.state.mapping(mapping).outside;
@@ -110,9 +110,7 @@ impl Nat44Shard {
         if passes { Ok(mapping) } else { Err(DropReason::NatFiltered) }
     }
 
-    /// A free outside endpoint for an inside host: on the pool address that the host has
-    /// (RFC 4787 REQ-2, RFC 7857 section 4: a host whose address is full gets no other), or on any
-    /// address when it has none yet.
+    /// A free outside endpoint for an inside host, and the share it is from.
     fn allocate(
         &mut self,
         proto: Proto,
@@ -120,46 +118,52 @@ impl Nat44Shard {
         now: Now,
     ) -> Result<(u32, Endpoint), DropReason> {
         let host = self.state.find_host(inside_ip, now);
-        let draw = self.draws.draw();
-        let (address, port) = (self.draws.draw(), draw);
-        let paired = host.map(|id| self.state.host(id).pool).filter(|&pool| pool != NIL);
-        if let Some(pool) = paired {
-            let outside = self.free_port(proto, pool, port, now);
-            return outside.map(|o| (pool, o)).ok_or(DropReason::NatPoolExhausted);
-        }
-        let n = u32::try_from(self.exhausted_until.len()).unwrap_or(u32::MAX);
-        let start = below(upper(address), n);
-        (0..n)
-            .map(|i| (start + i) % n)
-            .find_map(|pool| self.free_port(proto, pool, port, now).map(|o| (pool, o)))
-            .ok_or(DropReason::NatPoolExhausted)
+        let paired = host.map(|id| self.state.host(id).share).filter(|&share| share != NIL);
+        let own = paired.and_then(|at| Some((at, self.free_port(proto, at, now)?)));
+        let found = match (paired, self.rules.pooling) {
+            (Some(_), Pooling::Paired) => own,
+            _ => own.or_else(|| self.any_port(proto, now)),
+        };
+        found.ok_or(DropReason::NatPoolExhausted)
     }
 
-    /// A port of a pool address that no mapping holds. When there is none, that cannot change
-    /// before the first of them can end, and nobody looks until then.
-    fn free_port(&mut self, proto: Proto, pool: u32, draw: u64, now: Now) -> Option<Endpoint> {
-        let ip = *self.rules.pool().get(pool as usize)?;
-        if now < self.exhausted_until[pool as usize][proto.index()] {
-            return None;
-        }
-        let mut until = now + self.rules.timeouts.shortest();
-        for port in self.ports.candidates(draw) {
-            let outside = Endpoint::new(ip, port);
-            if self.rules.fixed_inside(proto, outside).is_some() {
+    /// A free outside endpoint of any share: of the largest first, from a random one on, so that
+    /// hosts spread and each finds many ports where it stays.
+    fn any_port(&mut self, proto: Proto, now: Now) -> Option<(u32, Endpoint)> {
+        let largest = *self.shares.first()?;
+        let large = self.shares.partition_point(|share| share.is_as_large_as(&largest));
+        let count = |n: usize| u32::try_from(n).expect("pools are limited");
+        let (large, all) = (count(large), count(self.shares.len()));
+        let draw = self.draws.draw();
+        let mut order = any_order(large, draw).chain(large..all);
+        order.find_map(|at| Some((at, self.free_port(proto, at, now)?)))
+    }
+
+    /// A port of a share that no mapping holds. A group of ports that are all held cannot change
+    /// before the first of them can end, and nobody looks at it until then.
+    fn free_port(&mut self, proto: Proto, at: u32, now: Now) -> Option<Endpoint> {
+        let (place, range) = (at as usize, self.rules.ports);
+        let share = *self.shares.get(place)?;
+        let (order, order_inside) = (self.draws.draw(), self.draws.draw());
+        for group in any_order(share.groups(range), order) {
+            if now.0 < self.full_until[place][proto.index()][group as usize] {
                 continue;
             }
-            match self.state.find_mapping(Side::Out2In, proto, outside, now) {
-                None | Some((_, Presence::Gone)) => return Some(outside),
-                Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),
+            let mut until = now + self.rules.timeouts.shortest();
+            for port in share.group(range, group, order_inside) {
+                let outside = Endpoint::new(share.address, port);
+                if self.rules.fixed_inside(proto, outside).is_some() {
+                    continue;
+                }
+                match self.state.find_mapping(Side::Out2In, proto, outside, now) {
+                    None | Some((_, Presence::Gone)) => return Some(outside),
+                    Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),
+                }
             }
+            self.full_until[place][proto.index()][group as usize] = until.0;
         }
-        self.exhausted_until[pool as usize][proto.index()] = until;
         None
     }
-}
-
-const fn upper(draw: u64) -> u32 {
-    (draw >> 32) as u32
 }
 
 /// The TCP state that a session opened by this packet has; for other protocols it means nothing.

@@ -84,8 +84,8 @@ impl Nat {
     fn hop(&mut self, side: Side, packet: &mut Packet) -> Result<Translated, DropReason> {
         let shard = match self.rules.owner(side, &packet.buf, &packet.row)? {
             Owner::Session(shard) => shard,
-            Owner::Fragment(_) => {
-                let key = FragmentKey::of(&packet.buf, &packet.row).unwrap();
+            Owner::Fragment => {
+                let key = FragmentKey::of(0, &packet.buf, &packet.row).unwrap();
                 if packet.row.flags.has(Flags::LATER_FRAGMENT) {
                     let shard = self.fragments.find(key, self.now);
                     shard.ok_or(DropReason::NatFragmentUnknown)?
@@ -133,7 +133,7 @@ impl Nat {
 fn u1_an_inside_endpoint_has_one_outside_endpoint_for_all_remotes() {
     let mut nat = Nat::new(&config());
     let first = nat.udp("10.0.0.1:5000", "198.51.100.1:53").src();
-    assert!(nat.rules.pool().contains(&first.ip) && first.port >= 1024);
+    assert!(nat.rules.pool().addresses().contains(&first.ip) && first.port >= 1024);
     assert_eq!(nat.udp("10.0.0.1:5000", "198.51.100.2:99").src(), first);
     assert_eq!(nat.udp("10.0.0.1:5000", "198.51.100.1:54").src(), first);
     assert_eq!(nat.sessions().len(), 3);
@@ -150,6 +150,75 @@ fn u2_c2_one_inside_host_keeps_one_pool_address() {
     }
     let all: BTreeSet<_> = nat.sessions().iter().map(|s| *s.outside.ip()).collect();
     assert!(all.len() > 4, "hosts spread over the pool");
+}
+
+#[test]
+fn u2_a_host_has_as_many_ports_on_its_address_as_its_shard_has_in_the_pool() {
+    for (pool, ports) in [("203.0.113.64/32", 1_008), ("203.0.113.64/28", 16_128)] {
+        let mut nat = Nat::new(&NatConfig {
+            pool: vec![pool.parse().unwrap()],
+            statics: Vec::new(),
+            forwards: Vec::new(),
+            sessions: 20_000,
+            host_sessions: 20_000,
+            ..config()
+        });
+        let host = ip("10.0.0.1");
+        let mut outside = BTreeSet::new();
+        let refused = (1..=20_000u16).find_map(|port| {
+            match nat.try_udp(Endpoint::new(host, port), ep("198.51.100.1:53")) {
+                Ok(packet) => {
+                    assert!(outside.insert(packet.src()), "twice");
+                    None
+                }
+                Err(reason) => Some(reason),
+            }
+        });
+        assert_eq!((outside.len(), refused), (ports, Some(DropReason::NatPoolExhausted)), "{pool}");
+        assert!(outside.first().unwrap().ip == outside.last().unwrap().ip, "one address");
+    }
+}
+
+#[test]
+fn x5_a_host_whose_address_is_full_gets_another_only_when_paired_softly() {
+    // Two ports of each address a slice; of three addresses shard 21 has one slice of the first
+    // and two of the second.
+    let hosts = (ip("10.0.0.0")..).filter(|&host| shard_of_inside(host) == ShardId(21));
+    let [host, other]: [u32; 2] = hosts.take(2).collect::<Vec<_>>().try_into().unwrap();
+    let (first, second) = (ip("203.0.113.64"), ip("203.0.113.65"));
+    let server = ep("198.51.100.1:53");
+    for (pooling, most) in [(Pooling::Paired, 4), (Pooling::SoftPaired, 6)] {
+        let mut nat = Nat::new(&NatConfig {
+            pool: ["203.0.113.64/31", "203.0.113.66/32"].map(|net| net.parse().unwrap()).into(),
+            ports: PortRange { first: 1024, last: 1151 },
+            statics: Vec::new(),
+            forwards: Vec::new(),
+            pooling,
+            ..config()
+        });
+        let mut outside = Vec::new();
+        for port in 1..=most {
+            outside.push(nat.try_udp(Endpoint::new(host, port), server).unwrap().src());
+        }
+        let refused = nat.try_udp(Endpoint::new(host, 99), server).unwrap_err();
+        assert_eq!(refused, DropReason::NatPoolExhausted);
+        let on = |address: u32| outside.iter().filter(|o| o.ip == address).count();
+        assert_eq!((on(second), on(first)), (4, usize::from(most) - 4));
+        assert!(outside[..4].iter().all(|o| o.ip == second), "its own address comes first");
+
+        // Each endpoint keeps its own outside, whichever address that is on.
+        for (port, known) in (1..).zip(&outside) {
+            let again = nat.try_udp(Endpoint::new(host, port), ep("198.51.100.2:9")).unwrap();
+            assert_eq!(again.src(), *known);
+            assert_eq!(nat.try_udp(server, *known).unwrap().dst(), Endpoint::new(host, port));
+        }
+        // A host that is not paired yet takes what there is.
+        let next = nat.try_udp(Endpoint::new(other, 1), server);
+        match pooling {
+            Pooling::Paired => assert_eq!(next.unwrap().row.src, first),
+            Pooling::SoftPaired => assert_eq!(next.unwrap_err(), DropReason::NatPoolExhausted),
+        }
+    }
 }
 
 #[test]
@@ -493,7 +562,7 @@ fn a_static_binding_translates_every_protocol_both_ways() {
     assert_eq!((ping.row.dst, ping.row.dport), (inside, 3));
     let later = Packet::raw(remote, outside, proto::UDP, &[0; 16], &[], Some((5, 32, false)));
     assert_eq!(nat.send(later).unwrap().row.dst, inside);
-    assert!(!nat.rules.pool().contains(&outside), "nobody else gets the address");
+    assert!(!nat.rules.pool().addresses().contains(&outside), "nobody else gets the address");
 }
 
 #[test]
@@ -533,6 +602,41 @@ fn c8_a_freed_port_rests_for_two_minutes_and_its_owner_may_have_it_back() {
     let out = nat.udp("10.0.0.1:5000", "198.51.100.1:53").src();
     nat.wait(Span::secs(300 + 119));
     assert_eq!(nat.udp("10.0.0.1:5000", "198.51.100.1:53").src(), out);
+}
+
+#[test]
+fn c8a_the_port_of_a_connection_whose_end_was_seen_does_not_rest() {
+    let (server, host) = (ep("198.51.100.1:80"), ep("10.0.0.1:5000"));
+    type End = fn(&mut Nat, Endpoint, Endpoint, Endpoint);
+    let fins: End = |nat, host, server, out| {
+        nat.tcp(host, server, FIN | ACK).unwrap();
+        nat.tcp(server, out, FIN | ACK).unwrap();
+    };
+    let reset: End = |nat, _, server, out| drop(nat.tcp(server, out, RST).unwrap());
+    let silence: End = |_, _, _, _| {};
+    // Seconds until the port is another's: closing, closing, established and quarantine.
+    for (end, seconds) in [(fins, 240), (reset, 240), (silence, 7440 + 120)] {
+        let mut nat = Nat::new(&NatConfig {
+            pool: vec!["203.0.113.64/32".parse().unwrap()],
+            ports: PortRange { first: 1024, last: 1151 },
+            forwards: Vec::new(),
+            ..config()
+        });
+        let out = nat.connect(host, server);
+        let kept = nat.connect(ep("10.0.0.1:5001"), server);
+        end(&mut nat, host, server, out);
+        let third = ep("10.0.0.1:5002");
+        let refresh = |nat: &mut Nat, seconds| {
+            nat.wait(seconds);
+            nat.tcp(server, kept, ACK).unwrap();
+        };
+        (0..seconds / 240).for_each(|_| refresh(&mut nat, Span::secs(239)));
+        refresh(&mut nat, Span(Span::secs(seconds - seconds / 240 * 239).0 - 1));
+        let refused = nat.tcp(third, server, SYN).unwrap_err();
+        assert_eq!(refused, DropReason::NatPoolExhausted, "{seconds}");
+        nat.wait(Span(1));
+        assert_eq!(nat.tcp(third, server, SYN).unwrap().src(), out);
+    }
 }
 
 #[test]

@@ -195,8 +195,8 @@ pub(super) struct Mapping {
     pub(super) proto: Proto,
     /// From the configuration: its port is nobody else's, so it needs no quarantine.
     pub(super) fixed: bool,
-    /// The latest end of the sessions that are gone.
-    pub(super) ended: Now,
+    /// Once it has no sessions: when its port is anybody's again.
+    pub(super) rests_until: Now,
     pub(super) sessions: u32,
     pub(super) host: u32,
     pub(super) next: u32,
@@ -212,9 +212,12 @@ impl Mapping {
         }
     }
 
-    /// Once it has no sessions: when its port is anybody's again (RFC 6888 REQ-8).
-    pub(super) fn rests_until(&self, quarantine: Span) -> Now {
-        if self.fixed { self.ended } else { self.ended + quarantine }
+    /// Notes that one of its sessions is over. Its port rests for the quarantine (RFC 6888 REQ-8),
+    /// but not after a TCP connection whose end was seen: its closing time is over (REQ-8a).
+    pub(super) fn note_end(&mut self, session: &Session, quarantine: Span) {
+        let closed = self.proto == Proto::Tcp && session.tcp.is_over();
+        let rest = if self.fixed || closed { Span::ZERO } else { quarantine };
+        self.rests_until = self.rests_until.max(session.deadline + rest);
     }
 }
 
@@ -222,8 +225,9 @@ impl Mapping {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Host {
     pub(super) ip: u32,
-    /// Place of its address in the pool; [`NIL`] until it needs one.
-    pub(super) pool: u32,
+    /// The share of its shard, and so the pool address, that it is paired with; [`NIL`] until it
+    /// needs one.
+    pub(super) share: u32,
     pub(super) mappings: u32,
     /// Sessions that exist, ended ones that nobody has removed yet included.
     pub(super) sessions: u32,

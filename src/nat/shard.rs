@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::binding::Bindings;
 use super::fragments::FragmentTable;
-use super::pool::PortSet;
+use super::pool::Share;
 use super::rewrite;
 use super::rng::Draws;
 use super::session::{FlowKey, Proto, SessionView, Side};
@@ -53,16 +53,22 @@ pub struct Counters {
     pub expired: u64,
 }
 
+fn never_full(share: &Share, rules: &Bindings) -> [Vec<u64>; 3] {
+    std::array::from_fn(|_| vec![0; share.groups(rules.ports) as usize])
+}
+
 /// One of the 64 parts of a NAT44.
 #[derive(Clone, Debug)]
 pub struct Nat44Shard {
     pub(super) rules: Arc<Bindings>,
-    pub(super) ports: PortSet,
+    /// What it has of the pool, the largest shares first.
+    pub(super) shares: Vec<Share>,
     pub(super) draws: Draws,
     pub(super) state: State,
     pub(super) fragments: FragmentTable<Follow>,
-    /// By pool address and protocol: no port can be free before.
-    pub(super) exhausted_until: Vec<[Now; 3]>,
+    /// By share, protocol and group of ports: no port can be free before, in nanoseconds. Zeros
+    /// that nobody wrote take no memory.
+    pub(super) full_until: Vec<[Vec<u64>; 3]>,
 }
 
 impl Nat44Shard {
@@ -70,12 +76,13 @@ impl Nat44Shard {
     /// should be secret.
     pub fn new(shard: ShardId, rules: Arc<Bindings>, seed: u64) -> Self {
         let mut draws = Draws::new(seed, u64::from(shard.0));
+        let shares = rules.pool().shares(shard);
         Self {
-            ports: PortSet::new(shard, rules.ports),
             state: State::new(&rules, &mut draws),
             draws,
             fragments: FragmentTable::new(FRAGMENTED, rules.timeouts.fragment),
-            exhausted_until: vec![[Now(0); 3]; rules.pool().len()],
+            full_until: shares.iter().map(|share| never_full(share, &rules)).collect(),
+            shares,
             rules,
         }
     }

@@ -202,23 +202,26 @@ impl State {
         proto: Proto,
         inside: Endpoint,
         outside: Endpoint,
-        pool: Option<u32>,
+        share: Option<u32>,
         now: Now,
     ) -> Result<u32, DropReason> {
         let host = match self.find_host(inside.ip, now) {
             Some(host) => host,
             None => self.add_host(inside.ip)?,
         };
-        if let Some(pool) = pool {
-            self.hosts.at_mut(host).pool = pool;
+        let paired = &mut self.hosts.at_mut(host).share;
+        if let Some(share) = share
+            && *paired == NIL
+        {
+            *paired = share;
         }
         let next = self.hosts.at(host).mappings;
         let mapping = Mapping {
             inside,
             outside,
             proto,
-            fixed: pool.is_none(),
-            ended: Now(0),
+            fixed: share.is_none(),
+            rests_until: Now(0),
             sessions: NIL,
             host,
             next,
@@ -236,7 +239,7 @@ impl State {
     }
 
     fn add_host(&mut self, ip: u32) -> Result<u32, DropReason> {
-        let host = Host { ip, pool: NIL, mappings: NIL, sessions: 0, full_until: Now(0) };
+        let host = Host { ip, share: NIL, mappings: NIL, sessions: 0, full_until: Now(0) };
         let id = self.hosts.insert(host).ok_or(DropReason::NatTableFull)?;
         self.addresses.insert(address_hash(self.hasher, ip), id);
         Ok(id)
@@ -310,7 +313,7 @@ impl State {
             }
             self.unlink(session);
         }
-        let until = self.mappings.at(id).rests_until(self.quarantine);
+        let until = self.mappings.at(id).rests_until;
         if until > now {
             return Presence::Resting(until);
         }
@@ -331,7 +334,7 @@ impl State {
             self.sessions.at_mut(session.next).prev = session.prev;
         }
         let mapping = self.mappings.at_mut(session.mapping);
-        mapping.ended = mapping.ended.max(session.deadline);
+        mapping.note_end(&session, self.quarantine);
         if session.prev == NIL {
             mapping.sessions = session.next;
         } else {
@@ -339,7 +342,7 @@ impl State {
         }
         self.hosts.at_mut(mapping.host).sessions -= 1;
         if mapping.sessions == NIL {
-            let until = mapping.rests_until(self.quarantine);
+            let until = mapping.rests_until;
             self.mapping_wheel.insert(session.mapping, until, session.deadline);
         }
         self.session_wheel.remove(id);

@@ -33,6 +33,13 @@ pub enum TcpState {
     Transitory,
 }
 
+impl TcpState {
+    /// Whether the connection's end was seen: both FINs, or a RST that nothing followed.
+    pub const fn is_over(self) -> bool {
+        matches!(self, TcpState::BothFin | TcpState::Transitory)
+    }
+}
+
 impl std::fmt::Display for TcpState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -46,6 +46,12 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjace
     cx.pool.put(whole);
 }
 
+/// The sizes in bytes of the IP packets that [`run`] makes of a valid one at this MTU.
+pub fn sizes(packet: &[u8], mtu: u16) -> impl Iterator<Item = u16> {
+    let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
+    Cut::new(&packet[..total], usize::from(mtu)).map(|piece| piece.header.total_len.get())
+}
+
 /// The pieces of one packet, in order; at least one.
 struct Cut<'a> {
     header: Ip4Header,

@@ -1,7 +1,8 @@
 //! Is the link's bandwidth used up?
 //!
 //! Directly after *classify* towards Azure, last before the tags towards on-premises. One atomic
-//! word a policer, reserved once for the packets of a batch, exact over all workers.
+//! word a policer, reserved once for the packets of a batch, exact over all workers. A packet that
+//! *rewrite* will cut costs what its pieces cost, and they pass together or not at all.
 //!
 //! - **Reads** `arrival`, `len`, `ip_len`, `attachment`, and of refused packets whether they are
 //!   the link's control traffic, which is counted and not dropped.
@@ -9,7 +10,7 @@
 //! - **Ends** `policed`.
 
 use super::control_traffic::is_control;
-use super::{Context, payload, select};
+use super::{Context, fragment, payload, rewrite, select};
 use crate::frame::{Batch, Bits, DropReason, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
 use crate::police::Size;
@@ -20,15 +21,20 @@ use crate::time::Now;
 /// tags, whichever it has here.
 #[inline(always)]
 pub fn cost(policer: &LinkPolicer, row: &Row) -> u64 {
-    let l3 = payload(row);
+    size_cost(policer, payload(row))
+}
+
+/// What a packet of `l3` bytes costs a policer.
+#[inline(always)]
+pub fn size_cost(policer: &LinkPolicer, l3: u32) -> u64 {
     Size::plain(u32::from(policer.header_size) + l3, l3).cost(policer.accounting)
 }
 
-/// Polices `set`: `of` names each packet's policer and meter.
+/// Polices `set`, of which `cut` will leave in pieces: `of` names each packet's policer and meter.
 pub fn run(
     cx: &mut Context<'_>,
     batch: &mut Batch,
-    set: u64,
+    (set, cut): (u64, u64),
     direction: Direction,
     of: impl Fn(&Tables, &Row) -> (Option<PolicerId>, Option<MeterId>),
 ) -> u64 {
@@ -39,7 +45,7 @@ pub fn run(
         let members = select(batch, left, |row| of(cx.tables, row).0 == policer);
         left &= !members;
         let Some(policer) = policer else { continue };
-        let denied = admit(cx.tables, batch, cx.tables.policer(policer), members);
+        let denied = admit(cx.tables, batch, cx.tables.policer(policer), (members, cut));
         for i in Bits(denied) {
             if let (_, Some(meter)) = of(cx.tables, batch.row(i)) {
                 let meter = cx.counters.meter(meter);
@@ -56,13 +62,17 @@ pub fn run(
 }
 
 /// The packets of `members` that the bucket does not admit.
-fn admit(tables: &Tables, batch: &Batch, policer: &LinkPolicer, members: u64) -> u64 {
+fn admit(tables: &Tables, batch: &Batch, policer: &LinkPolicer, (members, cut): (u64, u64)) -> u64 {
     let mut reservation = policer.bucket.reserve();
     loop {
         let mut denied = 0;
         for i in Bits(members) {
             let row = batch.row(i);
-            if !reservation.admit(row.arrival, cost(policer, row)) {
+            let cost = match cut >> i & 1 {
+                0 => cost(policer, row),
+                _ => cost_in_pieces(tables, batch, policer, i),
+            };
+            if !reservation.admit(row.arrival, cost) {
                 denied |= 1 << i;
             }
         }
@@ -73,6 +83,15 @@ fn admit(tables: &Tables, batch: &Batch, policer: &LinkPolicer, members: u64) ->
             Err(again) => reservation = again,
         }
     }
+}
+
+/// What the pieces of packet `i` cost together.
+#[cold]
+fn cost_in_pieces(tables: &Tables, batch: &Batch, policer: &LinkPolicer, i: usize) -> u64 {
+    let row = batch.row(i);
+    let mtu = tables.adjacency(rewrite::adjacency_of(row)).mtu;
+    let packet = &batch.bytes(i)[usize::from(row.l3 - row.off)..];
+    fragment::sizes(packet, mtu).map(|size| size_cost(policer, u32::from(size))).sum()
 }
 
 /// The control traffic in `set`.

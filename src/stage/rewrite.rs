@@ -23,19 +23,24 @@ pub fn adjacency_of(row: &Row) -> AdjacencyId {
 }
 
 /// Drops and reports the packets of `set` that are over the way out's MTU and must not be cut.
-pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
-    let mut good = set;
+/// Returns what is left of the set, and what of that [`routed`] will cut.
+pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> (u64, u64) {
+    let (mut good, mut cut) = (set, 0);
     for i in Bits(set) {
         let row = batch.row(i);
         let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
-        if row.ip_len <= mtu || !row.flags.has(Flags::DF) {
+        if row.ip_len <= mtu {
+            continue;
+        }
+        if !row.flags.has(Flags::DF) {
+            cut |= 1 << i;
             continue;
         }
         icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
         batch.drop(i, DropReason::FragmentationNeeded);
         good &= !(1 << i);
     }
-    good
+    (good, cut)
 }
 
 /// Writes the adjacency's header in front of each packet of `set` and sends it; a packet over the

@@ -21,7 +21,7 @@ pub const HELD_SPAN: Span = Span::secs(5);
 pub struct Sizes {
     /// NSG flows a shard.
     pub nsg_flows: usize,
-    /// Gateway flows a shard.
+    /// Gateway flows a shard; fewer where the SKU allows fewer.
     pub gateway_flows: usize,
     /// Datagrams in fragments a shard.
     pub fragments: usize,
@@ -29,7 +29,9 @@ pub struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { nsg_flows: 16 << 10, gateway_flows: 32 << 10, fragments: 256 }
+        // The largest gateway, ErGwScale of 40 units, knows 4,000,000 flows: 62,500 a shard, and a
+        // quarter more since a hash is not even.
+        Self { nsg_flows: 16 << 10, gateway_flows: 80 << 10, fragments: 256 }
     }
 }
 

@@ -3,11 +3,11 @@
 //! NAT belongs by inside address and outside port, flows of gateways and security groups by the
 //! symmetric 5-tuple. A packet at the wrong worker leaves for its owner, which begins here again.
 //!
-//! Only a datagram's first fragment has ports, so fragments meet at a shard that their addresses
-//! and identification name; there the later ones learn the ports of the first, and then go where
+//! Only a datagram's first fragment has ports, so fragments meet at a shard that their routing
+//! domain, addresses and identification name; there the later ones learn the ports of the first, and then go where
 //! those lead.
 //!
-//! - **Reads** `attachment`, `src`, `dst`, `sport`, `dport`, `proto`, `flags`.
+//! - **Reads** `attachment`, `vrf`, `src`, `dst`, `sport`, `dport`, `proto`, `flags`.
 //! - **Writes** `hash`, `shard`; `sport` and `dport` of later fragments, zero where the first has
 //!   not come.
 //! - **Ends** `nat_fragment_unknown`, `nat_bad_icmp`, `nat_no_session`,
@@ -81,10 +81,10 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
             let Some(side) = nat44::side(entry, cross, row) else { return Ok(Owner::Nobody) };
             return Ok(match entry.bindings.owner(side, frame, row)? {
                 nat::Owner::Session(shard) => Owner::Shard(shard),
-                nat::Owner::Fragment(_) if row.flags.has(Flags::FRAGMENT_KNOWN) => {
+                nat::Owner::Fragment if row.flags.has(Flags::FRAGMENT_KNOWN) => {
                     Owner::Shard(ShardId(row.shard))
                 }
-                nat::Owner::Fragment(shard) => Owner::Fragments(shard),
+                nat::Owner::Fragment => Owner::Fragments(fragment_key(tables, frame, row)?.shard()),
             });
         }
         Role::Peering(side) => side.stateful,
@@ -96,10 +96,24 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
         return Ok(Owner::Nobody);
     }
     if row.flags.has(Flags::FRAGMENT) && !row.flags.has(Flags::FRAGMENT_KNOWN) {
-        let key = FragmentKey::of(frame, row).ok_or(DropReason::Ip4TooShort)?;
-        return Ok(Owner::Fragments(key.shard()));
+        return Ok(Owner::Fragments(fragment_key(tables, frame, row)?.shard()));
     }
     Ok(Owner::Shard(flow::shard_of(row.hash)))
+}
+
+/// What a fragment's datagram is called: two links of a peering are one domain, two circuits or
+/// VNets are not, nor are a provider's side and Microsoft's.
+#[cold]
+fn fragment_key(
+    tables: &Tables,
+    frame: &[u8; FRAME_SIZE],
+    row: &Row,
+) -> Result<FragmentKey, DropReason> {
+    let domain = match &tables.attachment(row.attachment).role {
+        Role::CrossConnect(cross) => cross.nat.map_or(u32::MAX, |id| !u32::from(id.0)),
+        _ => u32::from(row.vrf.0),
+    };
+    FragmentKey::of(domain, frame, row).ok_or(DropReason::Ip4TooShort)
 }
 
 /// What the first fragment of a datagram tells the later ones.
@@ -119,7 +133,7 @@ fn learn(
     i: usize,
 ) -> Result<WorkerId, DropReason> {
     let (frame, row) = batch.both(i);
-    let key = FragmentKey::of(&frame[..], row).ok_or(DropReason::Ip4TooShort)?;
+    let key = fragment_key(cx.tables, frame, row)?;
     let nat = match &cx.tables.attachment(row.attachment).role {
         Role::CrossConnect(cross) => Some(cross.nat.ok_or(DropReason::NatNoSession)?),
         _ => None,

@@ -58,17 +58,17 @@ impl Side {
 
 impl Site {
     /// Builds the lab; `say` hears of each step.
-    pub(super) fn build(scratch: Scratch, mut say: impl FnMut(&str)) -> Result<Self> {
+    pub(super) fn build(scratch: Scratch, mut say: impl FnMut(&str) -> Result<()>) -> Result<Self> {
         let mut site =
             Self { servers: Vec::new(), lab: RefCell::new(Lab::new().into_diagnostic()?), scratch };
         site.on_premises()?;
         site.links()?;
-        say("8 network namespaces, the customer's router, two links");
+        say("8 network namespaces, the customer's router, two links")?;
         site.processes()?;
-        say("two thruway processes: the provider's, and Microsoft's");
+        say("two thruway processes: the provider's, and Microsoft's")?;
         site.attach()?;
         site.converge()?;
-        say("h1 reaches every host in Azure");
+        say("h1 reaches every host in Azure")?;
         site.servers = vec![
             EchoServer::start(&site.netns(plan::WEB)?, plan::ECHO_PORT).into_diagnostic()?,
             EchoServer::start(&site.netns(plan::WEB)?, plan::CLOSED_PORT).into_diagnostic()?,

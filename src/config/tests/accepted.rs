@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::{LAB, TWO, accepted, lab_with};
 use crate::ids::{Link, PeeringKind};
 use crate::model::{
-    Bandwidth, Encapsulation, FallbackReason, GatewaySku, NsgAddress, NsgDirection, PortKind, Role,
-    UdrNextHop,
+    Bandwidth, Encapsulation, FallbackReason, GatewaySku, NatPooling, NsgAddress, NsgDirection,
+    PortKind, Role, UdrNextHop,
 };
 use crate::time::Span;
 use crate::wire::vlan::TagStack;
@@ -48,6 +48,16 @@ fn the_lab_says_what_it_says() {
     assert_eq!(rules.len(), 5);
     assert_eq!(rules[0].destination_ports[2].last, 8099);
     assert_eq!(rules[1].sources[1], NsgAddress::Prefix("192.168.67.0/24".parse().unwrap()));
+}
+
+#[test]
+fn a_nat_is_paired_unless_the_file_says_otherwise() {
+    let pooling = |text: &str| accepted(text).model.providers[0].nat.as_ref().unwrap().pooling;
+    assert_eq!(pooling(LAB), NatPooling::Paired, "RFC 6888 REQ-2");
+    let timeouts = "timeouts = { udp = 300, icmp = 60 }";
+    for (word, own) in [("paired", NatPooling::Paired), ("soft-paired", NatPooling::SoftPaired)] {
+        assert_eq!(pooling(&lab_with(timeouts, &format!("pooling = \"{word}\""))), own);
+    }
 }
 
 #[test]

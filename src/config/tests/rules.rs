@@ -414,6 +414,13 @@ fn providers_and_nat() {
         "once",
     );
     one_error(
+        "timeouts = { udp = 300, icmp = 60 }",
+        "pooling = \"arbitrary\"",
+        "pooling = ",
+        "`pooling` = \"arbitrary\" is unknown",
+        "soft-paired",
+    );
+    one_error(
         "outside = \"203.0.113.80\" }",
         "outside = \"198.51.100.80\" }",
         "static   =",

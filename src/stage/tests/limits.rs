@@ -139,15 +139,81 @@ fn a_gateways_new_flows_and_bits_run_out_by_their_own_names() {
 }
 
 #[test]
-fn packets_over_the_way_outs_mtu_are_cut_and_every_piece_is_policed() {
-    let mut lab = Lab::with(&[SLOW, NO_GROUP]);
+fn a_gateway_knows_as_many_flows_as_its_sku_and_new_ones_once_old_ones_are_idle() {
+    // ErGwScale of one unit: 100,000 flows, 7,000 new ones a second; flows live for 240 s.
+    let text = lab_with(&[
+        ("fastpath = true", "fastpath = false"),
+        NO_GROUP,
+        ("sku = \"ErGw3AZ\"", "sku = \"ErGwScale\", units = 1"),
+    ]);
+    let mut lab = Lab::sized(&text, 2, super::super::state::Sizes::default());
+    let router = lab.router("msee-pri");
+    let flow = |number: usize| {
+        let (host, port) = (u8::try_from(number / 50_000).unwrap(), number % 50_000);
+        let packet = Packet::ip4([192, 168, 1, host], [10, 10, 1, 4]);
+        let packet = packet.udp(u16::try_from(port).unwrap(), 2, b"");
+        packet.eth(SENDER, router).tags(PRIVATE).build()
+    };
+    let open = |lab: &mut Lab, first: usize, frames: usize| {
+        // 64 new flows are 9.2 ms of the rate.
+        lab.now = lab.now + Span::millis(10);
+        let frames: Vec<_> = (first..first + frames).map(flow).collect();
+        lab.send_at(first / 64 % 2, "msee-pri", &frames).len()
+    };
+    let opened: usize = (0..100_032).step_by(64).map(|first| open(&mut lab, first, 64)).sum();
+    assert_eq!(opened, 100_000, "over both workers");
+    assert_eq!(lab.drops(), [("gateway_flows", 32)]);
+    assert_eq!(open(&mut lab, 0, 64), 64, "known ones pass");
+
+    // 15.64 s were spent so far. All but the first 64 flows are idle before those are.
+    lab.now = lab.now + Span::secs(239);
+    assert_eq!(open(&mut lab, 0, 64), 64);
+    lab.now = lab.now + Span::secs(2);
+    assert_eq!(open(&mut lab, 200_000, 64), 64);
+    lab.now = lab.now + Span::secs(239);
+    assert_eq!(open(&mut lab, 0, 64), 64, "they were never idle for so long");
+    let gateway = lab.compiled.tables.gateways[0].limits.as_ref().unwrap();
+    assert_eq!(gateway.flows.known(lab.now), 128);
+    assert_eq!(lab.drops(), [("gateway_flows", 32)]);
+}
+
+#[test]
+fn packets_over_the_way_outs_mtu_are_cut_and_pay_for_what_leaves() {
+    const BURST: u64 = 62_500;
+    // Bytes behind two tags (22) on each layer; a frame has 60 at least and takes 24 more.
+    let l3: fn(u64) -> u64 = |frame| frame - 22;
+    let l2: fn(u64) -> u64 = |frame| frame;
+    let l1: fn(u64) -> u64 = |frame| frame.max(60) + 24;
+    // A record-route option stays with the first piece, a loose source route goes with each
+    // (RFC 791 3.1).
+    let (stays, goes) = (&[7, 7, 4, 0, 0, 0, 0, 0][..], &[131, 7, 4, 0, 0, 0, 0, 0][..]);
+    for (layer, cost) in [("l3", l3), ("l2", l2), ("l1", l1)] {
+        let policing = format!("burst_bytes = {BURST}, accounting = \"{layer}\"");
+        let policing = ("burst_ms = 10, accounting = \"l3\"", policing.as_str());
+        // One byte in the second piece, many, options.
+        for (payload, options) in [(1481, &[][..]), (1800, &[]), (1580, stays), (1580, goes)] {
+            let case = format!("{layer}, {payload} bytes, options {options:?}");
+            let mut lab = Lab::with(&[SLOW, NO_GROUP, policing]);
+            let ip = Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).id(5).options(options);
+            let frame = ip.udp(1, 2, &vec![7; payload - 8]).eth(SENDER, lab.router("hub"));
+            let left = lab.send("hub", &vec![frame.build(); 60]);
+            let sizes: Vec<u64> = left.iter().map(|(_, bytes)| bytes.len() as u64).collect();
+            let passed = BURST / (cost(sizes[0]) + cost(sizes[1]));
+            assert_eq!(sizes.len() as u64, 2 * passed, "{case}");
+            assert_eq!(lab.drops(), [("policed", 60 - passed)], "{case}");
+            let metered = lab.meter("contoso private secondary");
+            assert_eq!(metered[3..], [2 * passed, sizes.iter().map(|s| l3(*s)).sum(), 60 - passed]);
+        }
+    }
+}
+
+#[test]
+fn packets_over_the_way_outs_mtu_are_cut_unless_they_must_not_be() {
+    let mut lab = Lab::with(&[NO_GROUP]);
     let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 50, 1]).id(5).udp(1, 2, &[7; 1572]);
     let frame = packet.eth(SENDER, lab.router("hub")).build();
-    let left = lab.send("hub", &vec![frame; 60]);
-    // 62,500 bytes are 39 packets of 1,600 bytes.
-    assert_eq!(left.len(), 78, "two pieces each");
-    assert_eq!(lab.drops(), [("policed", 21)]);
-    let sizes: Vec<usize> = left[..2].iter().map(|(_, bytes)| bytes.len() - 22).collect();
+    let left = lab.send("hub", &[frame]);
+    let sizes: Vec<usize> = left.iter().map(|(_, bytes)| bytes.len() - 22).collect();
     assert_eq!(sizes, [1500, 120], "RFC 791: 1,480 bytes are whole words of eight");
 
     let packet = Packet::ip4([10, 10, 1, 4], [10, 20, 1, 4]).df().udp(1, 2, &[7; 1572]);

@@ -56,6 +56,12 @@ impl Lab {
     }
 
     fn of(text: &str, workers: usize) -> Self {
+        let sizes = super::state::Sizes { nsg_flows: 64, gateway_flows: 64, fragments: 16 };
+        Self::sized(text, workers, sizes)
+    }
+
+    /// A lab whose workers keep so much state.
+    fn sized(text: &str, workers: usize, sizes: super::state::Sizes) -> Self {
         let loaded = config::parse("lab.toml", text).unwrap_or_else(|report| panic!("{report:?}"));
         let compiled = compile(&loaded.model, workers).unwrap();
         let tables = &compiled.tables;
@@ -66,12 +72,9 @@ impl Lab {
         };
         let pools = Pool::family(workers, FRAMES).unwrap();
         let own = |(id, pool)| Own {
-            shards: Shards::new(
-                super::state::Sizes { nsg_flows: 64, gateway_flows: 64, fragments: 16 },
-                (&tables.nats, &tables.gateways),
-                7,
-                |shard| tables.owner(shard) == WorkerId::from_index(id),
-            ),
+            shards: Shards::new(sizes, (&tables.nats, &tables.gateways), 7, |shard| {
+                tables.owner(shard) == WorkerId::from_index(id)
+            }),
             pool,
             counters: Counters::new(names),
             out: Outbox::new(tables.ports.len(), workers),

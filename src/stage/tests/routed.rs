@@ -123,6 +123,39 @@ fn options_and_fragments_are_carried_past_the_gateway() {
 }
 
 #[test]
+fn equal_fragments_of_two_routing_domains_do_not_learn_each_others_ports() {
+    // A group allows web from this site and denies it the rest. Somebody in the spoke sends as if
+    // from the site, with its identification.
+    for from_vnet_first in [false, true] {
+        let mut lab = Lab::new();
+        let whole = |ttl, dst| {
+            let fields = TcpFields { dst, ..web(2) };
+            Packet::ip4([192, 168, 66, 1], [10, 10, 1, 4]).id(9).ttl(ttl).tcp(fields, &[7; 600])
+        };
+        let parts = |lab: &Lab, port: &'static str, tags, dst| -> Vec<(&'static str, Vec<u8>)> {
+            let parts = whole(64, dst).fragments(400);
+            parts.iter().map(|part| (port, towards(lab, port, tags, part))).collect()
+        };
+        let mut all =
+            [parts(&lab, "msee-pri", PRIVATE, 80), parts(&lab, "spoke", TagStack::UNTAGGED, 22)];
+        if from_vnet_first {
+            all.reverse();
+        }
+        let [a, b] = &all;
+        let mut left = Vec::new();
+        for (port, frame) in [&a[0], &b[0], &a[1], &b[1]] {
+            left.extend(shown(&lab.send(port, std::slice::from_ref(frame))));
+        }
+        let want = whole(63, 80).fragments(400);
+        let want = want
+            .iter()
+            .flat_map(|part| delivered(&lab, "hub", TagStack::UNTAGGED, "10.10.1.4", part));
+        assert_eq!(left, want.collect::<Vec<_>>(), "from the VNet first: {from_vnet_first}");
+        assert_eq!(lab.drops(), [("nsg_denied", 2)]);
+    }
+}
+
+#[test]
 fn a_later_fragment_that_comes_first_is_carried_where_no_rule_asks_for_ports() {
     let mut lab = Lab::with(&[(", nsg = \"web\"", "")]);
     let whole = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).id(9).udp(2, 3, &[7; 900]);
