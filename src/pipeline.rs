@@ -10,13 +10,15 @@
 //!    └─ adjacency ────────────────┴─> nsg in ─> fits ─> police (to_onprem) ─> rewrite, cut
 //! ```
 
-use crate::frame::{Batch, Bits, Flags};
-use crate::ids::{Direction, MeterId, PolicerId};
+use crate::frame::{Batch, Bits, Flags, Row};
+use crate::ids::Direction;
+use crate::stage::group::{Groups, sum};
+use crate::stage::police::Share;
 use crate::stage::{
-    Context, Sorted, answer, classify, gateway, icmp, lookup, meter_in, nat44, nsg, police, punt,
-    rewrite, select, source_check, steer, validate,
+    Context, Sorted, answer, classify, egress, gateway, icmp, lookup, meter, nat44, nsg, payload,
+    police, punt, rewrite, select, source_check, steer, validate,
 };
-use crate::tables::{Role, Tables};
+use crate::tables::Role;
 
 /// Frames as a port received them.
 pub fn received(cx: &mut Context<'_>, batch: &mut Batch) {
@@ -25,7 +27,8 @@ pub fn received(cx: &mut Context<'_>, batch: &mut Batch) {
     punt::run(cx, batch, sorted.arp);
     let ip = validate::ip4(batch, sorted.ip);
     let nat = lenient(batch, sorted.nat);
-    let ip = steer::run(cx, batch, ip);
+    let groups = Groups::of(batch, ip);
+    let ip = steer::routed(cx, batch, &groups, ip);
     let nat = steer::run(cx, batch, nat);
     let cross = batch.live() & (sorted.cross | sorted.nat) & !nat;
     owned(cx, batch, Sorted { cross, nat, ip, arp: 0 });
@@ -72,90 +75,84 @@ fn owned(cx: &mut Context<'_>, batch: &mut Batch, sorted: Sorted) {
         provider_edge(cx, batch, nat | sorted.cross);
     }
     if sorted.ip != 0 {
-        let ip = police::run(cx, batch, (sorted.ip, 0), Direction::ToAzure, to_azure);
-        for i in Bits(ip) {
-            meter_in(cx, batch.row(i).attachment, batch.row(i));
-        }
-        let ip = source_check::run(cx, batch, ip);
-        let ip = nsg::outbound(cx, batch, ip);
-        forward(cx, batch, ip);
+        routed(cx, batch, sorted.ip);
     }
 }
 
 fn provider_edge(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     let tables = cx.tables;
+    let groups = Groups::of(batch, set);
+    // A hairpin does not cross the link.
+    let hairpins = select(batch, set, |row| row.flags.has(Flags::HAIRPIN));
+    let mut set = set;
     for direction in [Direction::ToAzure, Direction::ToOnprem] {
-        let set = select(batch, set, |row| crossing(tables, row) == Some(direction));
-        let set = police::run(cx, batch, (set, 0), direction, |tables, row| {
-            let attachment = tables.attachment(row.attachment);
-            let Role::CrossConnect(cross) = &attachment.role else { return (None, None) };
-            let police = if row.flags.has(Flags::HAIRPIN) { None } else { cross.police };
-            (police, attachment.meter)
+        let shares = groups.iter().filter_map(|group| {
+            let attachment = tables.attachment(group.attachment);
+            let Role::CrossConnect(cross) = &attachment.role else { return None };
+            let members = group.members & !hairpins;
+            let share = Share { policer: cross.police, meter: attachment.meter, members };
+            (cross.direction == direction).then_some(share)
         });
-        rewrite::crossed(cx, batch, set);
+        set = police::run(cx, batch, (set, 0), direction, shares);
     }
+    rewrite::crossed(cx, batch, &groups, set);
+}
+
+fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
+    let tables = cx.tables;
+    let groups = Groups::of(batch, set);
+    let shares = groups.iter().filter_map(|group| {
+        let attachment = tables.attachment(group.attachment);
+        let Role::Peering(side) = &attachment.role else { return None };
+        let (policer, meter) = (side.police_in, attachment.meter);
+        Some(Share { policer, meter, members: group.members })
+    });
+    let mut set = police::run(cx, batch, (set, 0), Direction::ToAzure, shares);
+    for group in groups.iter() {
+        let members = group.members & set;
+        let figures = (u64::from(members.count_ones()), sum(batch, members, payload));
+        meter(cx, tables.attachment(group.attachment).meter, Direction::ToAzure, figures);
+    }
+    set = source_check::run(cx, batch, &groups, set);
+    set = nsg::outbound(cx, batch, &groups, set);
+    forward(cx, batch, set);
 }
 
 /// Look-up and all that follows it.
 fn forward(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     let found = lookup::run(cx, batch, set);
     answer::run(cx, batch, found.local);
-    let mut adjacency = found.adjacency;
-    fastpath(cx, batch, adjacency);
+    let mut set = found.adjacency;
     if found.gateway != 0 {
         let through = gateway::run(cx, batch, found.gateway);
         let found = lookup::run(cx, batch, through);
         answer::run(cx, batch, found.local);
-        adjacency |= found.adjacency;
+        set |= found.adjacency;
     }
-    let set = nsg::inbound(cx, batch, adjacency);
-    let (set, cut) = rewrite::fits(cx, batch, set);
-    let set = police::run(cx, batch, (set, cut), Direction::ToOnprem, to_onprem);
-    rewrite::routed(cx, batch, set);
+    let asked = egress::run(cx, batch, set);
+    set = set & !asked.nsg | nsg::inbound(cx, batch, asked.nsg);
+    let big = asked.big & set;
+    let big = rewrite::fits(cx, batch, big);
+    set = set & !asked.big | big;
+    set = to_onprem(cx, batch, (set, big), asked.police);
+    rewrite::routed(cx, batch, set, big);
 }
 
-/// Counts packets from a private peering that went past the gateway.
-fn fastpath(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
-    for i in Bits(set) {
-        let row = batch.row(i);
-        if row.flags.has(Flags::VIA_GATEWAY) {
-            continue;
-        }
-        let Role::Peering(_) = cx.tables.attachment(row.attachment).role else { continue };
-        let adjacency = cx.tables.adjacency(rewrite::adjacency_of(row));
-        if let Some(gateway) = adjacency.fastpath {
-            let counters = cx.counters.gateway(gateway);
-            counters.fastpath_packets.add(1);
-            counters.fastpath_bytes.add(u64::from(row.ip_len));
-        }
-    }
-}
-
-fn crossing(tables: &Tables, row: &crate::frame::Row) -> Option<Direction> {
-    match &tables.attachment(row.attachment).role {
-        Role::CrossConnect(cross) => Some(cross.direction),
-        _ => None,
-    }
-}
-
-fn to_azure(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
-    let attachment = tables.attachment(row.attachment);
-    match &attachment.role {
-        Role::Peering(side) => (side.police_in, attachment.meter),
-        _ => (None, None),
-    }
-}
-
-fn to_onprem(tables: &Tables, row: &crate::frame::Row) -> (Option<PolicerId>, Option<MeterId>) {
-    if row.flags.has(Flags::POLICED) {
-        return (None, None);
-    }
-    let adjacency = tables.adjacency(rewrite::adjacency_of(row));
-    let attachment = tables.attachment(adjacency.attachment);
-    match &attachment.role {
-        Role::Peering(side) => (side.police_out, attachment.meter),
-        _ => (None, None),
-    }
+/// The links' bandwidth, for those of `set` that lead over one; those of `cut` go in pieces.
+fn to_onprem(cx: &mut Context<'_>, batch: &mut Batch, (set, cut): (u64, u64), asked: u64) -> u64 {
+    let tables = cx.tables;
+    let asked = select(batch, asked & set, |row| !row.flags.has(Flags::POLICED));
+    let adjacency = |row: &Row| tables.adjacency(rewrite::adjacency_of(row));
+    let groups = Groups::by(batch, asked, |row| adjacency(row).attachment);
+    let shares = groups.iter().map(|group| {
+        let attachment = tables.attachment(group.attachment);
+        let policer = match &attachment.role {
+            Role::Peering(side) => side.police_out,
+            _ => None,
+        };
+        Share { policer, meter: attachment.meter, members: group.members }
+    });
+    police::run(cx, batch, (set, cut), Direction::ToOnprem, shares)
 }
 
 /// Makes the ICMP errors, counts what was dropped and empties the batch.

@@ -153,20 +153,15 @@ impl<'a> Builder<'a> {
     }
 
     /// The adjacency of a neighbour on a routed attachment, made at first mention.
-    pub(super) fn adjacency(&mut self, spec: NeighbourSpec, to_onprem: bool) -> AdjacencyId {
+    pub(super) fn adjacency(&mut self, spec: NeighbourSpec) -> AdjacencyId {
         if let Some(known) = self.by_neighbour.get(&(spec.attachment, spec.address)) {
             return *known;
         }
         let neighbour = NeighbourId::from_index(self.neighbours.len());
         let attachment = &self.attachments[spec.attachment.index()];
-        let (mac, _) = attachment.own().expect("routed attachments have an address");
-        let adjacency = Adjacency::ip4(
-            (spec.attachment, attachment.port, attachment.tags, attachment.mtu),
-            mac,
-            to_onprem,
-            neighbour,
-            u32::from(spec.address),
-        );
+        let place = (spec.attachment, attachment);
+        let adjacency = Adjacency::ip4(place, neighbour, u32::from(spec.address))
+            .expect("routed attachments have an address");
         self.neighbours.push(spec);
         let id = AdjacencyId::from_index(self.adjacencies.len());
         self.adjacencies.push(adjacency);
@@ -194,6 +189,10 @@ impl<'a> Builder<'a> {
     pub(super) fn finish(mut self, workers: usize) -> Result<Compiled, CompileError> {
         if !self.errors.is_empty() {
             return Err(CompileError { errors: self.errors });
+        }
+        // Groups and policers may have come after the neighbours.
+        for adjacency in &mut self.adjacencies {
+            adjacency.follow(&self.attachments[adjacency.attachment.index()]);
         }
         let vrfs = std::mem::take(&mut self.vrfs);
         let mut ids: HashMap<NextHopKey, NextHopId> = HashMap::new();

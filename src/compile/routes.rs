@@ -123,7 +123,7 @@ fn customer(
     let peering = build.model.circuits[circuit].peering(kind)?;
     let address = peering.customer(link);
     let spec = NeighbourSpec { attachment, address, mac: None, watched: true };
-    Some(build.adjacency(spec, true))
+    Some(build.adjacency(spec))
 }
 
 fn position(model: &Model, circuit: &crate::model::CircuitName) -> Option<usize> {

@@ -131,7 +131,7 @@ pub(super) fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Opt
     let attachment = *build.known.subnets.get(&(number, index))?;
     let mac = vnet.nic_at(address).and_then(|nic| nic.mac);
     let spec = NeighbourSpec { attachment, address, mac, watched: false };
-    Some(build.adjacency(spec, false))
+    Some(build.adjacency(spec))
 }
 
 /// A VM that forwards, in this network or a peered one.

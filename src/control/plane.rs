@@ -16,7 +16,7 @@ use crate::ids::{AdjacencyId, AttachmentId, NeighbourId, PortId};
 use crate::neighbour::{Arp, Interface};
 use crate::stage::{Message, Punt};
 use crate::sync::Published;
-use crate::tables::{Adjacency, Role, Tables};
+use crate::tables::{Adjacency, Tables};
 use crate::time::Now;
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::eth::{self, MacAddr, ether_type};
@@ -193,13 +193,11 @@ impl Plane {
         let mut gleaned = HashMap::clone(&tables.gleaned);
         for id in found {
             let Some((at, address)) = self.sought.remove(&id) else { continue };
-            let attachment = tables.attachment(at);
-            let Some((mac, _)) = attachment.own() else { continue };
-            let to_onprem = matches!(attachment.role, Role::Peering(_));
-            let place = (at, attachment.port, attachment.tags, attachment.mtu);
             let address = u32::from(address);
+            let place = (at, tables.attachment(at));
+            let Some(adjacency) = Adjacency::ip4(place, id, address) else { continue };
             gleaned.insert((at, address), AdjacencyId::from_index(adjacencies.len()));
-            adjacencies.push(Adjacency::ip4(place, mac, to_onprem, id, address));
+            adjacencies.push(adjacency);
         }
         tables.adjacencies = Arc::new(adjacencies);
         tables.gleaned = Arc::new(gleaned);

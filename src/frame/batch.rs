@@ -84,6 +84,11 @@ impl Batch {
         self.len == BATCH
     }
 
+    /// How many more frames fit.
+    pub fn room(&self) -> usize {
+        BATCH - self.len
+    }
+
     /// The set of frames that still go on.
     #[inline(always)]
     pub fn live(&self) -> u64 {
@@ -133,6 +138,13 @@ impl Batch {
     pub fn take(&mut self, i: usize) -> (Frame, Row) {
         self.live &= !(1 << i);
         (self.frames[i].take().expect("a packet is taken once"), self.rows[i])
+    }
+
+    /// Takes member `i`'s frame out and leaves its row where it is; whoever takes it accounts for it.
+    #[inline(always)]
+    pub fn take_frame(&mut self, i: usize) -> (Frame, &mut Row) {
+        self.live &= !(1 << i);
+        (self.frames[i].take().expect("a packet is taken once"), &mut self.rows[i])
     }
 
     /// Reports each dropped packet to `count`, gives its frame back to `pool`, and empties the

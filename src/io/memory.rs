@@ -2,14 +2,15 @@
 //! [`End`]s that a test, a replay or a generator holds.
 //!
 //! Frames move by ownership and are never copied, so both sides must use pools of one family.
-//! Each queue has a ring of its own in each direction, and keeps order. A full ring refuses.
+//! Each queue has a ring of its own in each direction, with one sender and one receiver, and keeps
+//! order; a batch costs one store that the other side sees. A full ring refuses.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crossbeam::queue::ArrayQueue;
+use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::poll::Bell;
 use super::port::{Counts, LinkState};
@@ -24,27 +25,35 @@ struct Parcel {
     arrival: Option<Now>,
 }
 
-/// One direction of one queue pair.
+/// One side's two rings of one queue pair.
 #[derive(Debug)]
-struct Lane {
-    ring: ArrayQueue<Parcel>,
-    bell: Bell,
+struct Half {
+    incoming: Consumer<Parcel>,
+    outgoing: Producer<Parcel>,
+}
+
+/// One side of a cable.
+#[derive(Debug)]
+struct Side {
+    /// Rung when frames come in here, by queue.
+    bells: Vec<Bell>,
+    plugged: AtomicBool,
+    /// Until the side is opened.
+    halves: Mutex<Vec<Half>>,
 }
 
 #[derive(Debug)]
 struct Cable {
-    /// Lanes by the side that receives from them.
-    lanes: [Vec<Lane>; 2],
-    plugged: [AtomicBool; 2],
+    sides: [Side; 2],
 }
 
 impl Cable {
     fn is_whole(&self) -> bool {
-        self.plugged.iter().all(|plugged| plugged.load(Ordering::Relaxed))
+        self.sides.iter().all(|side| side.plugged.load(Ordering::Relaxed))
     }
 }
 
-/// One side of a cable, to open a port on.
+/// One side of a cable, to open a port on, once.
 #[derive(Clone, Debug)]
 pub struct Plug {
     cable: Arc<Cable>,
@@ -56,24 +65,44 @@ pub struct Plug {
 /// # Errors
 /// When the process has no descriptors left.
 pub fn cable(queues: usize, depth: usize) -> io::Result<(Plug, Plug)> {
-    let lane = || Ok(Lane { ring: ArrayQueue::new(depth.max(1)), bell: Bell::new()? });
-    let side = || (0..queues).map(|_| lane()).collect::<io::Result<Vec<_>>>();
-    let plugged = [AtomicBool::new(true), AtomicBool::new(true)];
-    let cable = Arc::new(Cable { lanes: [side()?, side()?], plugged });
+    let (mut near, mut far) = (Vec::new(), Vec::new());
+    for _ in 0..queues {
+        let (there, from_there) = RingBuffer::new(depth.max(1));
+        let (back, from_back) = RingBuffer::new(depth.max(1));
+        near.push(Half { incoming: from_back, outgoing: there });
+        far.push(Half { incoming: from_there, outgoing: back });
+    }
+    let side = |halves: Vec<Half>| {
+        let bells = halves.iter().map(|_| Bell::new()).collect::<io::Result<Vec<_>>>()?;
+        Ok::<_, io::Error>(Side {
+            bells,
+            plugged: AtomicBool::new(true),
+            halves: Mutex::new(halves),
+        })
+    };
+    let cable = Arc::new(Cable { sides: [side(near)?, side(far)?] });
     Ok((Plug { cable: Arc::clone(&cable), side: 0 }, Plug { cable, side: 1 }))
 }
 
 impl Plug {
-    /// How many queues there are.
-    pub fn queues(&self) -> usize {
-        self.cable.lanes[self.side].len()
+    fn own(&self) -> &Side {
+        &self.cable.sides[self.side]
     }
 
-    /// The queues of this side, for workers.
+    /// How many queues there are.
+    pub fn queues(&self) -> usize {
+        self.own().bells.len()
+    }
+
+    /// The queues of this side, for workers; none when the side is open already.
     pub fn into_queues(self) -> Vec<MemoryQueue> {
-        (0..self.queues())
-            .map(|index| MemoryQueue { cable: Arc::clone(&self.cable), side: self.side, index })
-            .collect()
+        let mut halves = self.own().halves.lock().unwrap_or_else(PoisonError::into_inner);
+        let halves = std::mem::take(&mut *halves);
+        let queue = |(index, half)| {
+            let cable = Arc::clone(&self.cable);
+            MemoryQueue { cable, side: self.side, index, half }
+        };
+        halves.into_iter().enumerate().map(queue).collect()
     }
 
     /// The queues of this side, for whoever plays the far end of a port.
@@ -83,7 +112,7 @@ impl Plug {
 
     /// Pulls this side's plug, or puts it back.
     pub fn set_carrier(&self, on: bool) {
-        self.cable.plugged[self.side].store(on, Ordering::Relaxed);
+        self.own().plugged.store(on, Ordering::Relaxed);
     }
 
     /// Up, or without carrier when either plug is pulled.
@@ -98,22 +127,24 @@ pub struct MemoryQueue {
     cable: Arc<Cable>,
     side: usize,
     index: usize,
+    half: Half,
 }
 
 impl MemoryQueue {
-    fn incoming(&self) -> &Lane {
-        &self.cable.lanes[self.side][self.index]
-    }
-
-    fn outgoing(&self) -> &Lane {
-        &self.cable.lanes[1 - self.side][self.index]
+    /// The bell of whoever receives what is sent here.
+    fn far_bell(&self) -> &Bell {
+        &self.cable.sides[1 - self.side].bells[self.index]
     }
 
     /// See [`super::Queue::receive`].
     pub fn receive(&mut self, port: PortId, now: Now, batch: &mut Batch) -> Counts {
         let mut counts = Counts::default();
-        while !batch.is_full() {
-            let Some(Parcel { out, arrival }) = self.incoming().ring.pop() else { break };
+        let waiting = self.half.incoming.slots().min(batch.room());
+        if waiting == 0 {
+            return counts;
+        }
+        let chunk = self.half.incoming.read_chunk(waiting).expect("as many frames wait");
+        for Parcel { out, arrival } in chunk {
             let row = Row {
                 off: out.off,
                 len: u32::from(out.len),
@@ -134,35 +165,25 @@ impl MemoryQueue {
         if out.is_empty() {
             return counts;
         }
-        let whole = self.cable.is_whole();
-        let lane = self.outgoing();
-        for frame in out.drain(..) {
-            if !whole {
-                counts.down += 1;
-                pool.put(frame.frame);
-                continue;
-            }
-            let size = u64::from(frame.len);
-            match lane.ring.push(Parcel { out: frame, arrival: None }) {
-                Ok(()) => {
-                    counts.frames += 1;
-                    counts.bytes += size;
-                }
-                Err(parcel) => {
-                    counts.full += 1;
-                    pool.put(parcel.out.frame);
-                }
-            }
+        if self.is_down() {
+            counts.down = give_back(out, pool);
+            return counts;
         }
-        if counts.frames > 0 {
-            lane.bell.ring();
+        let sent = self.half.outgoing.slots().min(out.len());
+        counts.bytes = out[..sent].iter().map(|frame| u64::from(frame.len)).sum();
+        let chunk = self.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
+        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel { out, arrival: None }));
+        counts.frames = u32::try_from(sent).expect("a batch is short");
+        counts.full = give_back(out, pool);
+        if sent > 0 {
+            self.far_bell().ring();
         }
         counts
     }
 
     /// The bell that rings when frames come in.
     pub(super) fn bell(&self) -> &Bell {
-        &self.incoming().bell
+        &self.cable.sides[self.side].bells[self.index]
     }
 
     /// See [`super::Queue::fd`].
@@ -172,13 +193,23 @@ impl MemoryQueue {
 
     /// Whether a frame waits.
     pub fn is_ready(&self) -> bool {
-        !self.incoming().ring.is_empty()
+        !self.half.incoming.is_empty()
     }
 
     /// Whether a plug is pulled.
     pub fn is_down(&self) -> bool {
         !self.cable.is_whole()
     }
+}
+
+/// Gives the frames back to the pool; returns how many.
+fn give_back(out: &mut Vec<Outgoing>, pool: &mut Pool) -> u32 {
+    let mut count = 0;
+    for frame in out.drain(..) {
+        pool.put(frame.frame);
+        count += 1;
+    }
+    count
 }
 
 /// The far end of one queue of a memory port.
@@ -195,30 +226,55 @@ impl End {
         if self.0.is_down() {
             return Err(out);
         }
-        let lane = self.0.outgoing();
-        lane.ring.push(Parcel { out, arrival }).map_err(|parcel| parcel.out)?;
-        lane.bell.ring();
+        let pushed = self.0.half.outgoing.push(Parcel { out, arrival });
+        pushed.map_err(|rtrb::PushError::Full(parcel)| parcel.out)?;
+        self.0.far_bell().ring();
         Ok(())
     }
 
     /// Takes the oldest frame that the port sent.
     pub fn pop(&mut self) -> Option<Outgoing> {
-        self.0.incoming().ring.pop().map(|parcel| parcel.out)
+        self.0.half.incoming.pop().ok().map(|parcel| parcel.out)
+    }
+
+    /// Sends frames to the port, in order, until its ring is full; what does not fit stays in
+    /// `out`. Returns how many were sent.
+    pub fn push_all(&mut self, out: &mut Vec<Outgoing>) -> usize {
+        if self.0.is_down() {
+            return 0;
+        }
+        let sent = self.0.half.outgoing.slots().min(out.len());
+        let chunk = self.0.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
+        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel { out, arrival: None }));
+        if sent > 0 {
+            self.0.far_bell().ring();
+        }
+        sent
+    }
+
+    /// Shows up to `most` of the frames that the port sent to `take`, the oldest first; returns how
+    /// many.
+    pub fn pop_all(&mut self, most: usize, mut take: impl FnMut(Outgoing)) -> usize {
+        let waiting = self.0.half.incoming.slots().min(most);
+        let chunk = self.0.half.incoming.read_chunk(waiting).expect("as many frames wait");
+        chunk.into_iter().for_each(|parcel| take(parcel.out));
+        waiting
     }
 
     /// How many frames the port sent and nobody took.
     pub fn len(&self) -> usize {
-        self.0.incoming().ring.len()
+        self.0.half.incoming.slots()
     }
 
     /// Whether the port sent nothing that is still here.
     pub fn is_empty(&self) -> bool {
-        self.0.incoming().ring.is_empty()
+        self.0.half.incoming.is_empty()
     }
 
     /// How many frames were pushed and not received yet.
     pub fn backlog(&self) -> usize {
-        self.0.outgoing().ring.len()
+        let ring = &self.0.half.outgoing;
+        ring.buffer().capacity() - ring.slots()
     }
 }
 

@@ -8,19 +8,25 @@
 
 use super::{Context, Sorted};
 use crate::frame::{Batch, Bits, DropReason, Row};
-use crate::ids::AttachmentId;
-use crate::tables::{Attachment, Classifier, Role, Tables};
+use crate::ids::{AttachmentId, VrfId};
+use crate::tables::{Classifier, Role, Tables};
 use crate::wire::eth::{MacAddr, ether_type};
 use crate::wire::vlan::VID;
 
 /// Finds each frame's attachment and sorts the batch by role.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) -> Sorted {
     let mut sorted = Sorted::default();
+    let mut last: Option<(u64, Place)> = None;
     for i in Bits(batch.live()) {
         let (frame, row) = batch.both(i);
         let at = usize::from(row.off);
         let mac = MacAddr(frame[at..at + 6].try_into().expect("six bytes"));
-        match one(cx.tables, row, mac) {
+        let key = key(row);
+        let place = match last {
+            Some((known, place)) if known == key => Ok(place),
+            _ => Place::of(cx.tables, row).inspect(|place| last = Some((key, *place))),
+        };
+        match place.and_then(|place| one(place, row, mac)) {
             Ok(Kind::Cross) => sorted.cross |= 1 << i,
             Ok(Kind::Nat) => sorted.nat |= 1 << i,
             Ok(Kind::Ip) => sorted.ip |= 1 << i,
@@ -38,31 +44,67 @@ enum Kind {
     Arp,
 }
 
+/// What port and tags lead to: the same for all frames that have the same ones, so that a batch
+/// asks once.
+#[derive(Clone, Copy)]
+struct Place {
+    attachment: AttachmentId,
+    kind: PlaceKind,
+}
+
+#[derive(Clone, Copy)]
+enum PlaceKind {
+    Crossed { translated: bool },
+    Routed { vrf: VrfId, own: MacAddr },
+}
+
+/// What two frames must have in common to have come in at one place.
 #[inline(always)]
-fn one(tables: &Tables, row: &mut Row, mac: MacAddr) -> Result<Kind, DropReason> {
-    let id = find(&tables.ports[row.port.index()].classifier, row)?;
-    row.attachment = id;
-    let attachment = tables.attachment(id);
-    match &attachment.role {
-        Role::CrossConnect(cross) => {
-            if mac.is_link_local_group() {
-                return Err(DropReason::LinkLocalGroup);
-            }
-            let translate = cross.nat.is_some() && row.ether_type == ether_type::IP4;
-            return Ok(if translate { Kind::Nat } else { Kind::Cross });
-        }
-        Role::Peering(side) => row.vrf = side.vrf,
-        Role::Subnet(side) => row.vrf = side.vrf,
-        Role::Service(side) => row.vrf = side.vrf,
-        Role::Closed => return Err(DropReason::PeeringDown),
+fn key(row: &Row) -> u64 {
+    let (outer, inner) = match row.tags {
+        2 => (row.outer, row.inner),
+        1 => (row.outer, 0),
+        _ => (0, 0),
+    };
+    u64::from(row.port.0) << 48
+        | u64::from(row.tags) << 32
+        | u64::from(outer & VID) << 16
+        | u64::from(inner & VID)
+}
+
+impl Place {
+    fn of(tables: &Tables, row: &Row) -> Result<Self, DropReason> {
+        let attachment = find(&tables.ports[row.port.index()].classifier, row)?;
+        let kind = match &tables.attachment(attachment).role {
+            Role::CrossConnect(cross) => PlaceKind::Crossed { translated: cross.nat.is_some() },
+            Role::Peering(side) => PlaceKind::Routed { vrf: side.vrf, own: side.mac },
+            Role::Subnet(side) => PlaceKind::Routed { vrf: side.vrf, own: side.mac },
+            Role::Service(side) => PlaceKind::Routed { vrf: side.vrf, own: side.mac },
+            Role::Closed => return Err(DropReason::PeeringDown),
+        };
+        Ok(Self { attachment, kind })
     }
-    routed(attachment, row, mac)
+}
+
+#[inline(always)]
+fn one(place: Place, row: &mut Row, mac: MacAddr) -> Result<Kind, DropReason> {
+    row.attachment = place.attachment;
+    match place.kind {
+        PlaceKind::Crossed { .. } if mac.is_link_local_group() => Err(DropReason::LinkLocalGroup),
+        PlaceKind::Crossed { translated } => {
+            let translate = translated && row.ether_type == ether_type::IP4;
+            Ok(if translate { Kind::Nat } else { Kind::Cross })
+        }
+        PlaceKind::Routed { vrf, own } => {
+            row.vrf = vrf;
+            routed(own == mac, row, mac)
+        }
+    }
 }
 
 /// A routed attachment takes IPv4 to its own MAC address, and ARP to that or to all.
 #[inline(always)]
-fn routed(attachment: &Attachment, row: &Row, mac: MacAddr) -> Result<Kind, DropReason> {
-    let ours = attachment.own().is_some_and(|(own, _)| own == mac);
+fn routed(ours: bool, row: &Row, mac: MacAddr) -> Result<Kind, DropReason> {
     match row.ether_type {
         ether_type::IP4 if ours => Ok(Kind::Ip),
         ether_type::ARP if ours || mac == MacAddr::BROADCAST => Ok(Kind::Arp),

@@ -9,8 +9,9 @@ use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::rewrite::dress;
-use super::{Context, meter_out};
+use super::{Context, meter};
 use crate::frame::{Batch, DropReason, Frame, HEADROOM, Row};
+use crate::ids::Direction;
 use crate::tables::Adjacency;
 use crate::tables::next_hop::MAX_L2;
 use crate::wire::checksum;
@@ -37,7 +38,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjace
         let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..row };
         dress(&mut frame, &mut out, adjacency, mac);
         if adjacency.to_onprem {
-            meter_out(cx, adjacency.attachment, u32::from(ip_len));
+            meter(cx, adjacency.meter, Direction::ToOnprem, (1, u64::from(ip_len)));
         }
         cx.out.send(adjacency.port, frame, &out);
     }

@@ -8,7 +8,7 @@
 
 use super::icmp::{self, Report};
 use super::state::{Held, WaitsFor};
-use super::{Context, Message, Punt, select};
+use super::{Context, Message, Punt};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags};
 use crate::ids::{AdjacencyId, AttachmentId, NextHopId};
 use crate::tables::{NextHop, Tables};
@@ -76,14 +76,17 @@ fn find(tables: &Tables, batch: &mut Batch, set: u64) {
     let mut left = set;
     while left != 0 {
         let vrf = batch.row(left.trailing_zeros() as usize).vrf;
-        let members = select(batch, left, |row| row.vrf == vrf);
-        left &= !members;
         let (mut addresses, mut found) = ([0; BATCH], [NextHopId(0); BATCH]);
-        let mut len = 0;
-        for i in Bits(members) {
-            addresses[len] = batch.row(i).dst;
-            len += 1;
+        let (mut len, mut members) = (0, 0);
+        for i in Bits(left) {
+            let row = batch.row(i);
+            let own = row.vrf == vrf;
+            // Written past the end when it is not ours: the next one that is overwrites it.
+            addresses[len] = row.dst;
+            len += usize::from(own);
+            members |= u64::from(own) << i;
         }
+        left &= !members;
         tables.fib(vrf).lookup_batch(&addresses[..len], &mut found[..len]);
         for (i, next_hop) in Bits(members).zip(found) {
             batch.row_mut(i).next_hop = next_hop;

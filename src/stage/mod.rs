@@ -7,9 +7,11 @@
 pub mod answer;
 pub mod classify;
 pub mod control_traffic;
+pub mod egress;
 pub mod foresee;
 pub mod fragment;
 pub mod gateway;
+pub mod group;
 pub mod icmp;
 pub mod lookup;
 pub mod nat44;
@@ -27,7 +29,7 @@ pub mod validate;
 mod tests;
 
 use crate::frame::{Batch, Bits, Flags, Frame, Outgoing, Pool, Row};
-use crate::ids::{AttachmentId, PortId, WorkerId};
+use crate::ids::{Direction, MeterId, PortId, WorkerId};
 use crate::tables::{Counters, Tables};
 
 pub use punt::{Message, Punt};
@@ -121,22 +123,20 @@ pub(crate) fn payload(row: &Row) -> u32 {
     }
 }
 
-/// Counts bytes of a meter towards Azure, if the attachment has one.
+/// Counts packets and their bytes on a meter, if there is one.
 #[inline(always)]
-pub(crate) fn meter_in(cx: &Context<'_>, attachment: AttachmentId, row: &Row) {
-    if let Some(meter) = cx.tables.attachment(attachment).meter {
-        let meter = cx.counters.meter(meter);
-        meter.in_packets.add(1);
-        meter.in_bytes.add(u64::from(payload(row)));
-    }
-}
-
-/// Counts bytes of a meter towards on-premises, if the attachment has one.
-#[inline(always)]
-pub(crate) fn meter_out(cx: &Context<'_>, attachment: AttachmentId, bytes: u32) {
-    if let Some(meter) = cx.tables.attachment(attachment).meter {
-        let meter = cx.counters.meter(meter);
-        meter.out_packets.add(1);
-        meter.out_bytes.add(u64::from(bytes));
-    }
+pub(crate) fn meter(
+    cx: &Context<'_>,
+    meter: Option<MeterId>,
+    direction: Direction,
+    (packets, bytes): (u64, u64),
+) {
+    let Some(meter) = meter else { return };
+    let meter = cx.counters.meter(meter);
+    let (packets_of, bytes_of) = match direction {
+        Direction::ToAzure => (&meter.in_packets, &meter.in_bytes),
+        Direction::ToOnprem => (&meter.out_packets, &meter.out_bytes),
+    };
+    packets_of.add(packets);
+    bytes_of.add(bytes);
 }

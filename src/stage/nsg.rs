@@ -5,33 +5,42 @@
 //! - **Writes** flows of the packet's shard.
 //! - **Ends** `nsg_denied`, `flow_table_full`.
 
+use super::group::Groups;
 use super::rewrite::adjacency_of;
 use super::{Context, quoted};
 use crate::flow::nsg_flow::{self, NsgKey};
 use crate::flow::rules::RuleDirection;
 use crate::flow::{self, Tuple};
 use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
-use crate::ids::NsgId;
+use crate::ids::{AttachmentId, NsgId};
 use crate::tables::{Role, Tables};
 
-/// Checks what VMs send: packets of `set` that came in from a subnet.
-pub fn outbound(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
-    run(cx, batch, set, RuleDirection::Outbound, |tables, row| {
-        match &tables.attachment(row.attachment).role {
-            Role::Subnet(side) => side.nsg,
-            _ => None,
-        }
-    })
+/// Checks what VMs send: packets of `groups` that came in from a subnet; returns what is left of
+/// `set`.
+pub fn outbound(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u64) -> u64 {
+    let tables = cx.tables;
+    let asked = groups.iter().filter(|group| of_subnet(tables, group.attachment).is_some());
+    // One loop over all, since groups of one shard share its flows, in the batch's order.
+    let asked = asked.fold(0, |all, group| all | group.members) & set;
+    let allowed = run(cx, batch, asked, RuleDirection::Outbound, |tables, row| {
+        of_subnet(tables, row.attachment)
+    });
+    set & !asked | allowed
 }
 
-/// Checks what VMs get: packets of `set` whose adjacency is on a subnet.
+/// The security group of a subnet.
+#[inline(always)]
+fn of_subnet(tables: &Tables, attachment: AttachmentId) -> Option<NsgId> {
+    match &tables.attachment(attachment).role {
+        Role::Subnet(side) => side.nsg,
+        _ => None,
+    }
+}
+
+/// Checks what VMs get: packets of `set`, whose adjacencies are on subnets with a group.
 pub fn inbound(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
     run(cx, batch, set, RuleDirection::Inbound, |tables, row| {
-        let adjacency = tables.adjacency(adjacency_of(row));
-        match &tables.attachment(adjacency.attachment).role {
-            Role::Subnet(side) => side.nsg,
-            _ => None,
-        }
+        tables.adjacency(adjacency_of(row)).nsg
     })
 }
 
@@ -44,6 +53,7 @@ fn run(
     of: impl Fn(&Tables, &Row) -> Option<NsgId>,
 ) -> u64 {
     let mut good = set;
+    prefetch(cx, batch, set, direction, &of);
     for i in Bits(set) {
         let Some(nsg) = of(cx.tables, batch.row(i)) else { continue };
         let (frame, row) = batch.both(i);
@@ -53,6 +63,23 @@ fn run(
         }
     }
     good
+}
+
+/// Asks for the flows of all packets before the first is decided on.
+#[inline(always)]
+fn prefetch(
+    cx: &mut Context<'_>,
+    batch: &Batch,
+    set: u64,
+    direction: RuleDirection,
+    of: impl Fn(&Tables, &Row) -> Option<NsgId>,
+) {
+    for i in Bits(set) {
+        let row = batch.row(i);
+        let Some(nsg) = of(cx.tables, row) else { continue };
+        let key = NsgKey::new(nsg, direction, &tuple(row), row.hash);
+        cx.shards.shard(flow::shard_of(row.hash)).nsg_flows.prefetch(key.key());
+    }
 }
 
 /// The packet's 5-tuple.

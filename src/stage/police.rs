@@ -10,7 +10,7 @@
 //! - **Ends** `policed`.
 
 use super::control_traffic::is_control;
-use super::{Context, fragment, payload, rewrite, select};
+use super::{Context, fragment, payload, rewrite};
 use crate::frame::{Batch, Bits, DropReason, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
 use crate::police::Size;
@@ -30,35 +30,54 @@ pub fn size_cost(policer: &LinkPolicer, l3: u32) -> u64 {
     Size::plain(u32::from(policer.header_size) + l3, l3).cost(policer.accounting)
 }
 
-/// Polices `set`, of which `cut` will leave in pieces: `of` names each packet's policer and meter.
+/// Packets that ask the same policer, and the meter that counts those it refuses.
+#[derive(Clone, Copy, Debug)]
+pub struct Share {
+    /// The policer; without one all pass.
+    pub policer: Option<PolicerId>,
+    /// The meter.
+    pub meter: Option<MeterId>,
+    /// The packets.
+    pub members: u64,
+}
+
+/// Polices the packets of `shares`, those of one policer in the batch's order; returns those of
+/// `set` that passed. Those of `cut` will leave in pieces.
 pub fn run(
-    cx: &mut Context<'_>,
+    cx: &Context<'_>,
     batch: &mut Batch,
     (set, cut): (u64, u64),
     direction: Direction,
-    of: impl Fn(&Tables, &Row) -> (Option<PolicerId>, Option<MeterId>),
+    shares: impl Iterator<Item = Share> + Clone,
 ) -> u64 {
-    let mut left = set;
-    let mut good = set;
-    while left != 0 {
-        let (policer, _) = of(cx.tables, batch.row(left.trailing_zeros() as usize));
-        let members = select(batch, left, |row| of(cx.tables, row).0 == policer);
-        left &= !members;
-        let Some(policer) = policer else { continue };
-        let denied = admit(cx.tables, batch, cx.tables.policer(policer), (members, cut));
-        for i in Bits(denied) {
-            if let (_, Some(meter)) = of(cx.tables, batch.row(i)) {
-                let meter = cx.counters.meter(meter);
-                match direction {
-                    Direction::ToAzure => meter.in_policed.add(1),
-                    Direction::ToOnprem => meter.out_policed.add(1),
-                }
-            }
-            batch.drop(i, DropReason::Policed);
+    let (mut good, mut asked) = (set, 0);
+    for first in shares.clone() {
+        let Some(policer) = first.policer else { continue };
+        if first.members & asked != 0 {
+            continue;
         }
-        good &= !denied;
+        let same = || shares.clone().filter(|share| share.policer == Some(policer));
+        let members = same().fold(0, |all, share| all | share.members);
+        asked |= members;
+        let denied = admit(cx.tables, batch, cx.tables.policer(policer), (members, cut));
+        if denied != 0 {
+            same().for_each(|share| note_refused(cx, share, denied, direction));
+            Bits(denied).for_each(|i| batch.drop(i, DropReason::Policed));
+            good &= !denied;
+        }
     }
     good
+}
+
+#[cold]
+fn note_refused(cx: &Context<'_>, share: Share, denied: u64, direction: Direction) {
+    let Some(meter) = share.meter else { return };
+    let meter = cx.counters.meter(meter);
+    let counter = match direction {
+        Direction::ToAzure => &meter.in_policed,
+        Direction::ToOnprem => &meter.out_policed,
+    };
+    counter.add(u64::from((denied & share.members).count_ones()));
 }
 
 /// The packets of `members` that the bucket does not admit.

@@ -5,14 +5,16 @@
 //! - **Writes** `off`, `len`, the frame.
 //! - **Ends** `fragmentation_needed`, `neighbour_unresolved`; holds packets for neighbours.
 
+use super::group::Groups;
 use super::icmp::{self, Report};
 use super::lookup::hold;
 use super::state::WaitsFor;
-use super::{Context, Message, Punt, fragment, meter_in, meter_out, payload};
+use super::{Context, Message, Punt, fragment, meter, payload};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
-use crate::ids::{AdjacencyId, AttachmentId, Direction, NeighbourId};
+use crate::ids::{AdjacencyId, Direction, NeighbourId};
 use crate::neighbour::{NeighbourState, Word};
-use crate::tables::{Adjacency, Role};
+use crate::tables::next_hop::HEADER_ROOM;
+use crate::tables::{Adjacency, Attachment, Role};
 use crate::wire::eth::{self, MacAddr};
 use crate::wire::vlan::VID;
 
@@ -22,49 +24,46 @@ pub fn adjacency_of(row: &Row) -> AdjacencyId {
     AdjacencyId(row.next_hop.0)
 }
 
-/// Drops and reports the packets of `set` that are over the way out's MTU and must not be cut.
-/// Returns what is left of the set, and what of that [`routed`] will cut.
-pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> (u64, u64) {
-    let (mut good, mut cut) = (set, 0);
-    for i in Bits(set) {
+/// Drops and reports the packets of `big`, all over the way out's MTU, that must not be cut; returns
+/// the others.
+pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, big: u64) -> u64 {
+    let mut good = big;
+    for i in Bits(big) {
         let row = batch.row(i);
-        let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
-        if row.ip_len <= mtu {
-            continue;
-        }
         if !row.flags.has(Flags::DF) {
-            cut |= 1 << i;
             continue;
         }
+        let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
         icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
         batch.drop(i, DropReason::FragmentationNeeded);
         good &= !(1 << i);
     }
-    (good, cut)
+    good
 }
 
-/// Writes the adjacency's header in front of each packet of `set` and sends it; a packet over the
-/// MTU leaves in pieces.
-pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
+/// Writes the adjacency's header in front of each packet of `set` and sends it; one of `big` leaves
+/// in pieces.
+pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
+    let tables = cx.tables;
     for i in Bits(set) {
-        let adjacency = cx.tables.adjacency(adjacency_of(batch.row(i)));
-        let word = cx.tables.words.load(adjacency.neighbour);
+        let adjacency = tables.adjacency(adjacency_of(batch.row(i)));
+        let word = tables.words.load(adjacency.neighbour);
         if !word.is_reachable() {
             batch.row_mut(i).flags.set(Flags::POLICED);
             unresolved(cx, batch, i, word, adjacency.neighbour);
             continue;
         }
         let mac = word.mac();
-        if batch.row(i).ip_len > adjacency.mtu {
+        if big >> i & 1 != 0 {
             fragment::run(cx, batch, i, adjacency, mac);
             continue;
         }
-        let (mut frame, mut row) = batch.take(i);
-        dress(&mut frame, &mut row, adjacency, mac);
+        let (mut frame, row) = batch.take_frame(i);
+        dress(&mut frame, row, adjacency, mac);
         if adjacency.to_onprem {
-            meter_out(cx, adjacency.attachment, u32::from(row.ip_len));
+            meter(cx, adjacency.meter, Direction::ToOnprem, (1, u64::from(row.ip_len)));
         }
-        cx.out.send(adjacency.port, frame, &row);
+        cx.out.send(adjacency.port, frame, row);
     }
 }
 
@@ -89,48 +88,53 @@ pub fn unresolved(
     batch.drop(i, DropReason::NeighbourUnresolved);
 }
 
-/// Puts the adjacency's header before the IP packet and trims what followed it.
+/// Puts the adjacency's header before the IP packet and trims what followed it. The copy has one
+/// size for all, and so no loop: what it writes in front of the header is headroom.
 #[inline(always)]
 pub fn dress(frame: &mut Frame, row: &mut Row, adjacency: &Adjacency, mac: MacAddr) {
-    let size = usize::from(adjacency.header_len);
     let l3 = usize::from(row.l3);
-    let start = l3 - size;
-    frame[start..l3].copy_from_slice(&adjacency.header[..size]);
+    frame[l3 - HEADER_ROOM..l3].copy_from_slice(&adjacency.header);
+    let size = u16::from(adjacency.header_size);
+    let start = usize::from(row.l3 - size);
     frame[start..start + 6].copy_from_slice(&mac.0);
-    row.off = row.l3 - u16::from(adjacency.header_len);
-    row.len = u32::from(adjacency.header_len) + u32::from(row.ip_len);
+    row.off = row.l3 - size;
+    row.len = u32::from(size) + u32::from(row.ip_len);
 }
 
 const _: () = assert!(HEADROOM >= 64, "room for every header that is put in front");
 
 /// Swaps the tags of each cross-connected frame of `set` and sends it; a hairpin goes back where
 /// it came from.
-pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
-    for i in Bits(set) {
-        let (mut frame, mut row) = batch.take(i);
-        let arrived = row.attachment;
-        let Role::CrossConnect(cross) = &cx.tables.attachment(arrived).role else {
+pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u64) {
+    let tables = cx.tables;
+    for group in groups.iter() {
+        let arrived = tables.attachment(group.attachment);
+        let Role::CrossConnect(cross) = &arrived.role else {
             unreachable!("classify sorted this frame as cross-connected");
         };
-        let hairpin = row.flags.has(Flags::HAIRPIN);
-        let out = if hairpin { arrived } else { cross.out };
-        retag(cx, &mut frame, &mut row, out, hairpin);
-        if !hairpin {
-            match cross.direction {
-                Direction::ToAzure => meter_in(cx, arrived, &row),
-                Direction::ToOnprem => meter_out(cx, arrived, payload(&row)),
+        let out = tables.attachment(cross.out);
+        let (mut packets, mut bytes) = (0, 0);
+        for i in Bits(group.members & set) {
+            let (mut frame, row) = batch.take_frame(i);
+            if row.flags.has(Flags::HAIRPIN) {
+                retag(arrived, &mut frame, row, true);
+                cx.out.send(arrived.port, frame, row);
+                continue;
             }
+            retag(out, &mut frame, row, false);
+            packets += 1;
+            bytes += u64::from(payload(row));
+            cx.out.send(out.port, frame, row);
         }
-        let port = cx.tables.attachment(out).port;
-        cx.out.send(port, frame, &row);
+        meter(cx, arrived.meter, cross.direction, (packets, bytes));
     }
 }
 
-/// Writes a layer-2 header with the tags of attachment `out`. Each tag keeps its priority bits; a
+/// Writes a layer-2 header with the tags of `out`. Each tag keeps its priority bits; a
 /// tag that is pushed takes those of the one inside.
 #[inline(always)]
-fn retag(cx: &Context<'_>, frame: &mut Frame, row: &mut Row, out: AttachmentId, swap: bool) {
-    let tags = cx.tables.attachment(out).tags;
+fn retag(out: &Attachment, frame: &mut Frame, row: &mut Row, swap: bool) {
+    let tags = out.tags;
     let (mut src, mut dst) = icmp::macs(frame, usize::from(row.off));
     if swap {
         (src, dst) = (dst, src);

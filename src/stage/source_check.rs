@@ -6,24 +6,28 @@
 //! - **Ends** `source_not_public`, `source_not_advertised`.
 
 use super::Context;
+use super::group::Groups;
 use crate::frame::{Batch, Bits, DropReason};
 use crate::tables::Role;
 
-/// Checks the packets of `set` that came in on a Microsoft peering.
-pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+/// Checks the packets of `groups` that came in on a Microsoft peering; returns what is left of
+/// `set`.
+pub fn run(cx: &Context<'_>, batch: &mut Batch, groups: &Groups, set: u64) -> u64 {
     let mut good = set;
-    for i in Bits(set) {
-        let row = batch.row(i);
-        let Role::Peering(side) = &cx.tables.attachment(row.attachment).role else { continue };
+    for group in groups.iter() {
+        let Role::Peering(side) = &cx.tables.attachment(group.attachment).role else { continue };
         let Some(sources) = &side.sources else { continue };
-        if sources.iter().any(|(prefix, mask)| row.src & mask == *prefix) {
-            continue;
+        for i in Bits(group.members & set) {
+            let src = batch.row(i).src;
+            if sources.iter().any(|(prefix, mask)| src & mask == *prefix) {
+                continue;
+            }
+            let public = is_public(src);
+            let reason =
+                if public { DropReason::SourceNotAdvertised } else { DropReason::SourceNotPublic };
+            batch.drop(i, reason);
+            good &= !(1 << i);
         }
-        let public = is_public(row.src);
-        let reason =
-            if public { DropReason::SourceNotAdvertised } else { DropReason::SourceNotPublic };
-        batch.drop(i, reason);
-        good &= !(1 << i);
     }
     good
 }

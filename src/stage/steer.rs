@@ -13,12 +13,39 @@
 //! - **Ends** `nat_fragment_unknown`, `nat_bad_icmp`, `nat_no_session`,
 //!   `nat_unsupported_protocol`, `ip4_too_short`; moves packets to another worker.
 
+use super::group::Groups;
 use super::{Context, nat44, nsg, quoted};
 use crate::flow;
 use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
 use crate::ids::{ShardId, WorkerId};
 use crate::nat::{self, FragmentKey};
 use crate::tables::{Role, Tables};
+
+/// Hashes each packet of `groups`, all routed, and moves those that another worker owns; returns
+/// what stays of `set`.
+pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u64) -> u64 {
+    let tables = cx.tables;
+    let mut away = 0;
+    for group in groups.iter() {
+        let stateful = keeps_flows(tables, &tables.attachment(group.attachment).role);
+        for i in Bits(group.members & set) {
+            let row = batch.row_mut(i);
+            if row.flags.any(Flags::FRAGMENT.with(Flags::ICMP_ERROR)) {
+                away |= 1 << i;
+                continue;
+            }
+            let hash =
+                flow::hash5(tables.hash_seed, row.src, row.dst, row.sport, row.dport, row.proto);
+            row.hash = hash;
+            if stateful {
+                let shard = flow::shard_of(hash);
+                row.shard = shard.0;
+                away |= u64::from(tables.owner(shard) != cx.worker) << i;
+            }
+        }
+    }
+    set & !away | run(cx, batch, away)
+}
 
 /// Hashes each packet of `set` and moves those that another worker owns.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
@@ -87,10 +114,7 @@ pub fn owner(tables: &Tables, frame: &[u8; FRAME_SIZE], row: &Row) -> Result<Own
                 nat::Owner::Fragment => Owner::Fragments(fragment_key(tables, frame, row)?.shard()),
             });
         }
-        Role::Peering(side) => side.stateful,
-        // The packet may be for a subnet that has a group where its own has none.
-        Role::Subnet(_) => !tables.nsgs.is_empty(),
-        Role::Service(_) | Role::Closed => false,
+        role => keeps_flows(tables, role),
     };
     if !stateful {
         return Ok(Owner::Nobody);
@@ -114,6 +138,17 @@ fn fragment_key(
         _ => u32::from(row.vrf.0),
     };
     FragmentKey::of(domain, frame, row).ok_or(DropReason::Ip4TooShort)
+}
+
+/// Whether any gateway or group keeps flows of what comes in at a routed attachment.
+#[inline(always)]
+fn keeps_flows(tables: &Tables, role: &Role) -> bool {
+    match role {
+        Role::Peering(side) => side.stateful,
+        // The packet may be for a subnet that has a group where its own has none.
+        Role::Subnet(_) => !tables.nsgs.is_empty(),
+        Role::CrossConnect(_) | Role::Service(_) | Role::Closed => false,
+    }
 }
 
 /// What the first fragment of a datagram tells the later ones.

@@ -1,10 +1,13 @@
 //! Where a prefix leads.
 
+use super::attachment::{Attachment, Role};
 use crate::frame::DropReason;
-use crate::ids::{AdjacencyId, AttachmentId, GatewayId, NeighbourId, PathGroupId, PortId};
+use crate::ids::{
+    AdjacencyId, AttachmentId, GatewayId, MeterId, NeighbourId, NsgId, PathGroupId, PolicerId,
+    PortId,
+};
 use crate::neighbour::{NeighbourState, Words};
 use crate::wire::eth::{self, MacAddr};
-use crate::wire::vlan::TagStack;
 
 /// What a look-up leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +33,18 @@ impl NextHop {
 
 /// Room for an Ethernet header with two tags.
 pub const MAX_L2: usize = eth::HEADER + 8;
+/// Bytes that a rewrite copies, whatever is in use of them: two tags, rounded up to three words.
+pub const HEADER_ROOM: usize = 24;
 
 /// A next hop with its layer-2 rewrite: all but the neighbour's MAC address, which stands in its
-/// word.
+/// word. One cache line holds all that the way out asks of a packet.
 #[derive(Clone, Debug)]
 #[repr(C, align(64))]
 pub struct Adjacency {
-    /// Ethernet header with tags, destination left zero.
-    pub header: [u8; MAX_L2],
+    /// Ethernet header with tags at the end of the room, destination left zero.
+    pub header: [u8; HEADER_ROOM],
     /// Bytes of `header` in use.
-    pub header_len: u8,
+    pub header_size: u8,
     /// The gateway that packets from on-premises to this neighbour would have taken.
     pub fastpath: Option<GatewayId>,
     /// Whether packets to this neighbour leave a link towards on-premises.
@@ -54,32 +59,56 @@ pub struct Adjacency {
     pub neighbour: NeighbourId,
     /// The neighbour's address.
     pub address: u32,
+    /// The group that decides what the neighbour gets: that of its subnet.
+    pub nsg: Option<NsgId>,
+    /// The bandwidth of the link that leads to the neighbour.
+    pub police: Option<PolicerId>,
+    /// The meter of that link.
+    pub meter: Option<MeterId>,
 }
 
+const _: () = assert!(size_of::<Adjacency>() == 64);
+
 impl Adjacency {
-    /// An adjacency for IPv4 on `attachment`, whose port, tags, MTU and own MAC address are given.
+    /// An adjacency for IPv4 on an attachment; none on one that has no address of thruway's.
     pub fn ip4(
-        (attachment, port, tags, mtu): (AttachmentId, PortId, TagStack, u16),
-        own_mac: MacAddr,
-        to_onprem: bool,
+        (id, attachment): (AttachmentId, &Attachment),
         neighbour: NeighbourId,
         address: u32,
-    ) -> Self {
-        let mut header = [0; MAX_L2];
-        let size = eth::HEADER + tags.size();
-        tags.write_l2(&mut header, size, MacAddr::ZERO, own_mac, 0, eth::ether_type::IP4)
+    ) -> Option<Self> {
+        let (own_mac, _) = attachment.own()?;
+        let mut header = [0; HEADER_ROOM];
+        let size = eth::HEADER + attachment.tags.size();
+        let kind = eth::ether_type::IP4;
+        attachment
+            .tags
+            .write_l2(&mut header, HEADER_ROOM, MacAddr::ZERO, own_mac, 0, kind)
             .expect("two tags fit");
-        Self {
+        let mut adjacency = Self {
             header,
-            header_len: u8::try_from(size).expect("22 bytes at most"),
+            header_size: u8::try_from(size).expect("22 bytes at most"),
             fastpath: None,
-            to_onprem,
-            port,
-            attachment,
-            mtu,
+            to_onprem: matches!(attachment.role, Role::Peering(_)),
+            port: attachment.port,
+            attachment: id,
+            mtu: attachment.mtu,
             neighbour,
             address,
-        }
+            nsg: None,
+            police: None,
+            meter: None,
+        };
+        adjacency.follow(attachment);
+        Some(adjacency)
+    }
+
+    /// Takes over what its attachment asks of packets on the way out.
+    pub fn follow(&mut self, attachment: &Attachment) {
+        (self.nsg, self.police, self.meter) = match &attachment.role {
+            Role::Peering(side) => (None, side.police_out, attachment.meter),
+            Role::Subnet(side) => (side.nsg, None, None),
+            Role::CrossConnect(_) | Role::Service(_) | Role::Closed => (None, None, None),
+        };
     }
 }
 

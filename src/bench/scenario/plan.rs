@@ -153,22 +153,17 @@ impl Plan {
 fn meet_services(tables: &mut Tables, known: usize) {
     let services = tables.attachments.iter().position(|own| matches!(own.role, Role::Service(_)));
     let Some(at) = services else { return };
-    let attachment = &tables.attachments[at];
-    let Some((mac, _)) = attachment.own() else { return };
-    let place = (
-        crate::ids::AttachmentId::from_index(at),
-        attachment.port,
-        attachment.tags,
-        attachment.mtu,
-    );
+    let id = crate::ids::AttachmentId::from_index(at);
     let mut adjacencies = Vec::clone(&tables.adjacencies);
     let mut gleaned = HashMap::clone(&tables.gleaned);
     let (first, count) = TALKED_TO;
     for (index, address) in (first..first + count).enumerate() {
         let neighbour = NeighbourId::from_index(known + index);
         tables.words.store(neighbour, Word::new(AZURE_MAC, NeighbourState::Reachable));
-        gleaned.insert((place.0, address), AdjacencyId::from_index(adjacencies.len()));
-        adjacencies.push(Adjacency::ip4(place, mac, false, neighbour, address));
+        let place = (id, &tables.attachments[at]);
+        let Some(adjacency) = Adjacency::ip4(place, neighbour, address) else { continue };
+        gleaned.insert((id, address), AdjacencyId::from_index(adjacencies.len()));
+        adjacencies.push(adjacency);
     }
     tables.adjacencies = Arc::new(adjacencies);
     tables.gleaned = Arc::new(gleaned);
