@@ -15,7 +15,7 @@ use super::medium::{Device, Tester};
 use super::record::{self, Calibration, LineRates, Quantity};
 use super::scenario::{Direction, Mix, Scenario};
 use super::suite::{Bed, Event, Opened, Plan};
-use super::traffic::{Frames, Genome, Learned, Stream as _, size};
+use super::traffic::{Frames, Genome, Learned, Learner, Stream as _, size};
 use super::trial::{Basis, Load, RealClock, Rig, Run, Spec, Step, Watch};
 use crate::bench::traffic::Probe;
 use crate::time::Span;
@@ -63,6 +63,8 @@ struct OnRig<T, D> {
     basis: Basis,
     streams: Vec<Frames>,
     learned: Option<Arc<Learned>>,
+    /// Sessions that a suite opened.
+    opened: Option<Arc<Learned>>,
 }
 
 impl<T: Tester, D: Device> OnRig<T, D> {
@@ -70,7 +72,8 @@ impl<T: Tester, D: Device> OnRig<T, D> {
     fn new(parts: Parts<T, D>) -> Result<Self, BenchError> {
         let basis = Basis { calibration: Some(parts.calibration.clone()), ..Basis::default() };
         let clock = RealClock::calibrate();
-        let mut bed = Self { parts, clock, basis, streams: Vec::new(), learned: None };
+        let mut bed =
+            Self { parts, clock, basis, streams: Vec::new(), learned: None, opened: None };
         bed.refill()?;
         Ok(bed)
     }
@@ -78,7 +81,7 @@ impl<T: Tester, D: Device> OnRig<T, D> {
     /// With frames that are given, and nothing to open.
     fn with_frames(parts: Parts<T, D>, streams: Vec<Frames>) -> Self {
         let basis = Basis { calibration: Some(parts.calibration.clone()), ..Basis::default() };
-        Self { parts, clock: RealClock::calibrate(), basis, streams, learned: None }
+        Self { parts, clock: RealClock::calibrate(), basis, streams, learned: None, opened: None }
     }
 
     /// Opens the sessions that traffic needs, and draws the frames that suit them.
@@ -129,6 +132,15 @@ impl<T: Tester, D: Device> OnRig<T, D> {
             spec.by_flow = true;
         }
         spec
+    }
+}
+
+/// Notes what the forwarder made of each new session.
+struct Learning(Learner);
+
+impl Watch for Learning {
+    fn frame(&mut self, _lane: usize, frame: &[u8], _probe: &Probe) {
+        self.0.see(frame);
     }
 }
 
@@ -229,13 +241,32 @@ impl<T: Tester, D: Device> Bed for OnRig<T, D> {
             clock: &self.clock,
             basis: self.basis.clone(),
         };
-        let run = rig.run(&spec).map_err(failed("opening sessions"))?;
+        let len = usize::try_from(sessions).expect("a table of sessions fits memory");
+        let mut learning = Learning(Learner::of_any_trial(len));
+        let run = rig.run_watched(&spec, &mut learning).map_err(failed("opening sessions"))?;
         let arrived = run.trial.frames.received;
+        self.opened = learning.0.finish().map(Arc::new);
         Ok(Opened { trial: run.trial, arrived, counted: None })
     }
 
-    fn find_sessions(&mut self) -> Result<u64, BenchError> {
-        Err(BenchError::Asked("sessions are looked for by opening them".to_owned()))
+    fn find_sessions(&mut self, rate: f64) -> Result<u64, BenchError> {
+        let parts = &mut self.parts;
+        let (Some(scenario), Some(opened)) = (&parts.scenario, &self.opened) else { return Ok(0) };
+        let answers = scenario.answers_to_new(&parts.genome, opened);
+        let answers = answers.map_err(|why| BenchError::Asked(why.to_string()))?;
+        let quiet = scenario.frames(0, &parts.genome, Mix::New, None);
+        let quiet = quiet.map_err(|why| BenchError::Asked(why.to_string()))?;
+        let loads = vec![Load::none(), Load::once(opened.len(), rate)];
+        let spec = Spec::new(format!("find {}", opened.len()), loads);
+        let mut rig = Rig {
+            tester: &mut parts.tester,
+            device: &mut parts.device,
+            streams: &mut [quiet, answers],
+            clock: &self.clock,
+            basis: self.basis.clone(),
+        };
+        let run = rig.run(&spec).map_err(failed("looking for sessions"))?;
+        Ok(run.trial.frames.received)
     }
 }
 

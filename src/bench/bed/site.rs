@@ -18,8 +18,8 @@ use crate::bench::scenario::places::{AZURE_MAC, ONPREM_MAC, SERVICE_ROUTER, TALK
 use crate::bench::scenario::{PortKind, Ports, Run, Scenario, Way};
 use crate::bench::suite::{Bed, Event};
 use crate::bench::traffic::size;
-use crate::lab::Interface;
-use crate::lab::traffic::Station;
+use crate::lab::traffic::{ArpServer, Station};
+use crate::lab::{Interface, LabError};
 use crate::time::Span;
 use crate::wire::eth::MacAddr;
 
@@ -56,8 +56,15 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         layout: &site.layout(),
     });
     let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
-    let tester = site.tester().map_err(refused)?;
-    let doer = wish.two_links.then(|| cutter(site.tester_ends()[0].clone()));
+    let tester = match wish.device {
+        DeviceKind::Kernel => site.tester(),
+        _ => site.tester_of_counting(),
+    };
+    let tester = tester.map_err(refused)?;
+    let doer = wish.two_links.then(|| {
+        let stations = stations(&scenario)[0].clone();
+        cutter(site.tester_ends()[0].clone(), stations)
+    });
     let parts = Parts {
         tester,
         // The device goes before the site that it stands on.
@@ -75,15 +82,27 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     Ok(Box::new(OnRig::new(parts)?))
 }
 
-/// Cuts the primary link at the tester's end, and mends it.
-fn cutter(link: Interface) -> Doer {
+/// Cuts the primary link at the tester's end, and mends it: the stations there went with it, and
+/// have to make themselves known again.
+fn cutter(link: Interface, stations: Vec<Station>) -> Doer {
+    let mut server = None;
     Box::new(move |event| {
         let done = match event {
             Event::CutPrimary => link.down(),
-            Event::Mend => link.up().and_then(|()| link.wait_carrier(true, LINK_UP)),
+            Event::Mend => mend(&link, &stations).map(|started| server = Some(started)),
         };
         done.map_err(io::Error::other)
     })
+}
+
+fn mend(link: &Interface, stations: &[Station]) -> Result<ArpServer, LabError> {
+    link.up()?;
+    link.wait_carrier(true, LINK_UP)?;
+    let server = ArpServer::start(link, stations.to_vec())?;
+    for station in stations {
+        station.make_known(link, LINK_UP)?;
+    }
+    Ok(server)
 }
 
 /// A device with the site that it stands on.

@@ -109,6 +109,14 @@ impl Site {
         Sockets::open(&self.near, &self.plan.lanes, self.plan.largest, meter)
     }
 
+    /// The tester for a device that counts itself what it could not send.
+    ///
+    /// # Errors
+    /// As [`Site::tester`].
+    pub fn tester_of_counting(&self) -> Result<Sockets, MediumError> {
+        Sockets::open(&self.near, &self.plan.lanes, self.plan.largest, DropMeter::default())
+    }
+
     /// A meter of frames that were lost before the device saw them: its input had no room.
     pub(super) fn intake_drops(&self) -> Result<DropMeter, MediumError> {
         let mut meter = DropMeter::default();

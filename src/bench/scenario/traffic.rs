@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::places::{FIRST_INSIDE, FIRST_VM, ONPREM_HOSTS, TALKED_TO, TO_AZURE};
+use super::places::{FIRST_INSIDE, FIRST_VM, ONPREM_HOSTS, TALKED_TO, TO_AZURE, TO_ONPREM};
 use super::{Scenario, ScenarioError, Way};
 use crate::bench::traffic::flows::{Hosts, PORTS_PER_HOST, Routed};
 use crate::bench::traffic::{Flows, Frames, Genome, Learned};
@@ -53,6 +53,19 @@ impl Scenario {
             (false, to_azure) => self.routed(to_azure),
         };
         Ok(Frames::new(&self.lane(lane).enters, genome, flows))
+    }
+
+    /// The frames of lane 1 that answer to new sessions, which a suite opened.
+    ///
+    /// # Errors
+    /// When the way has no new sessions or does not carry a size.
+    pub fn answers_to_new(
+        &self,
+        genome: &Genome,
+        opened: &Arc<Learned>,
+    ) -> Result<Frames, ScenarioError> {
+        let flows = Flows::Learned(self.new_hosts()?, Arc::clone(opened));
+        Ok(Frames::new(&self.lane(TO_ONPREM).enters, genome, flows))
     }
 
     /// Hosts that all flows behind the NAT have, known and new ones.

@@ -97,12 +97,12 @@ pub trait Bed {
     /// When the bed has no sessions, or the medium fails.
     fn open_sessions(&mut self, sessions: u64, rate: f64) -> Result<Opened, BenchError>;
 
-    /// Sends a frame from outside to each session that is known to be open; returns how many
+    /// Sends a frame from outside to each session that was opened last, at `rate`; returns how many
     /// came in.
     ///
     /// # Errors
     /// When the bed has no sessions, or the medium fails.
-    fn find_sessions(&mut self) -> Result<u64, BenchError>;
+    fn find_sessions(&mut self, rate: f64) -> Result<u64, BenchError>;
 }
 
 /// What became of new sessions.

@@ -85,7 +85,7 @@ fn capacity(
     let mut size = search.first_size;
     while size <= search.most {
         let opened = open(runner, size, rate)?;
-        let found = runner.bed().find_sessions()?;
+        let found = runner.bed().find_sessions(rate)?;
         runner.say(&format!("{size} sessions: {} opened, {found} found", opened.arrived), None);
         sizes.push((size, found.min(opened.arrived)));
         if found < size || opened.arrived < size {

@@ -46,12 +46,25 @@ pub struct Learner {
     trial: u16,
     /// The same flow with another translation than before.
     changed: u64,
+    /// Whether the probe's trial does not matter.
+    any: bool,
 }
 
 impl Learner {
     /// Waits for `len` flows, whose probes name this trial and have their places as numbers.
     pub fn new(trial: u16, len: usize) -> Self {
-        Self { table: vec![Outside::default(); len], missing: len as u64, trial, changed: 0 }
+        Self {
+            table: vec![Outside::default(); len],
+            missing: len as u64,
+            trial,
+            changed: 0,
+            any: false,
+        }
+    }
+
+    /// Waits for `len` flows of whatever trial runs now.
+    pub fn of_any_trial(len: usize) -> Self {
+        Self { any: true, ..Self::new(0, len) }
     }
 
     /// Notes a frame that came through, from its Ethernet header on; whether it was one of ours.
@@ -59,7 +72,9 @@ impl Learner {
         let Some((address, port, payload)) = source(frame) else { return false };
         let Ok(probe) = Probe::read(payload) else { return false };
         let slot = usize::try_from(probe.seq).ok().and_then(|seq| self.table.get_mut(seq));
-        let Some(slot) = slot.filter(|_| probe.trial == self.trial) else { return false };
+        let Some(slot) = slot.filter(|_| self.any || probe.trial == self.trial) else {
+            return false;
+        };
         let seen = Outside { address, port };
         if slot.port == 0 {
             self.missing -= 1;

@@ -221,6 +221,8 @@ fn failovers(own: &Repeated, log: &mut Log) -> Result<()> {
     }
     // The edge chooses among the links for what leaves it.
     (wish.two_links, wish.direction) = (true, Direction::ToOnprem);
+    // Few flows, so that each one's gap is seen closely: 64 have a frame each 6.4 ms at 10 kpps.
+    wish.spec.flows = own.asked.wanted.flows.unwrap_or(64);
     log.begin();
     let mut bed = bed::open(&wish).into_diagnostic()?;
     let about = about(&*bed, &wish);
