@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn frames_leave_when_they_are_due() {
-        // One turn each microsecond can send 64 frames.
-        hold(&paced(&ManualClock::new(1_000), 20e6).unwrap());
+        // One turn each microsecond can send 64 frames; 4.5 are due.
+        hold(&paced(&ManualClock::new(1_000), 5e6).unwrap());
     }
 }

@@ -11,8 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::bench::record::trial::DeviceFrames;
 
-/// What a forwarder counted between two readings. Its share of idle turns is as read last: the
-/// forwarder gives it for the time since the reading before.
+/// What a forwarder counted between two readings. Its share of idle turns is as read last.
 pub fn since(before: &DeviceFrames, after: &DeviceFrames) -> DeviceFrames {
     let dropped = after.dropped.iter().map(|(reason, now)| {
         let then = before.dropped.get(reason).copied().unwrap_or(0);

@@ -103,6 +103,9 @@ impl<'a, T: Tester, S: Stream, C: Clock, W: Watch> Course<'a, T, S, C, W> {
         before: Option<&DeviceFrames>,
     ) -> Result<Rest, TrialError> {
         let drain = self.spec.drain;
+        // Of all accounts this one alone is about the time under load.
+        let accounts = device.accounts().map_err(during("reading the device's accounts"))?;
+        let idle_turns = accounts.and_then(|accounts| accounts.idle_turns);
         let begin = self.passed();
         // Times of the last frame, of the last account that moved, and of the last look at them.
         let (mut arrived, mut moved, mut looked) = (begin, begin, begin);
@@ -129,7 +132,10 @@ impl<'a, T: Tester, S: Stream, C: Clock, W: Watch> Course<'a, T, S, C, W> {
                 accounts.idle_turns = idle;
             }
             self.read_drops()?;
-            let device = before.zip(accounts.as_ref()).map(|(b, a)| conserve::since(b, a));
+            let device = before.zip(accounts.as_ref()).map(|(before, after)| DeviceFrames {
+                idle_turns,
+                ..conserve::since(before, after)
+            });
             let unaccounted = device.as_ref().map(|device| self.unaccounted(device));
             if seen != accounts {
                 (seen, moved) = (accounts, now);

@@ -64,6 +64,8 @@ pub(super) struct Lane<'a, S> {
     stream: &'a mut S,
     dues: Dues,
     end_ns: u64,
+    /// Most frames of one go.
+    burst: usize,
     /// Nothing more is sent.
     pub(super) is_done: bool,
     pub(super) tally: Tally,
@@ -75,6 +77,7 @@ impl<'a, S: Stream> Lane<'a, S> {
         index: usize,
         stream: &'a mut S,
         schedule: Schedule,
+        burst: usize,
         kept: Kept,
         timeline: Timeline,
     ) -> Self {
@@ -84,6 +87,7 @@ impl<'a, S: Stream> Lane<'a, S> {
             stream,
             dues: Dues::new(schedule),
             end_ns,
+            burst: burst.clamp(1, BURST),
             is_done: false,
             tally: Tally::new(kept, timeline),
             ramp_frames: kept.ramp,
@@ -108,8 +112,8 @@ impl<'a, S: Stream> Lane<'a, S> {
             return Ok(());
         }
         let (trial, stream_id) = self.tally.ids();
-        let Self { index, stream, dues, tally, .. } = self;
-        tester.send(*index, ready, |buf| {
+        let Self { index, stream, dues, tally, burst, .. } = self;
+        tester.send(*index, ready.min(*burst), |buf| {
             let due_ns = dues.pop();
             let probe = Probe { trial, stream: stream_id, seq: tally.sent(), due_ns };
             tally.left(due_ns, now_ns);

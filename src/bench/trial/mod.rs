@@ -25,6 +25,7 @@ mod result;
 mod run;
 pub mod schedule;
 pub mod sense;
+pub mod sensitivity;
 pub mod spec;
 pub mod tally;
 pub mod verdict;

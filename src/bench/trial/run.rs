@@ -193,7 +193,7 @@ fn lanes<'a, S: Stream>(spec: &Spec, streams: &'a mut [S]) -> Result<Vec<Lane<'a
             flows: if spec.by_flow { stream.flows() } else { 1 },
         };
         let timeline = Timeline::new(spec.ramp.0, end_ns, spec.slices.0);
-        Lane::new(index, stream, schedule, kept, timeline)
+        Lane::new(index, stream, schedule, spec.burst, kept, timeline)
     };
     Ok(schedules.into_iter().zip(streams).enumerate().map(lane).collect())
 }

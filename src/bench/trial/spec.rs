@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use super::schedule::{HIGHEST_RATE, LOWEST_RATE, Schedule, Shape, Step};
 use super::tally::Check;
+use crate::bench::medium::BURST;
 use crate::bench::traffic::probe::{LAST_DUE_NS, LAST_SEQ};
 use crate::time::Span;
 
@@ -89,6 +90,8 @@ pub struct Spec {
     pub ramp: Span,
     /// How closely the sink looks.
     pub check: Check,
+    /// Most frames that are sent in one go, 1 to [`BURST`].
+    pub burst: usize,
     /// Width of the timeline's slices; zero for no timeline.
     pub slices: Span,
     /// Whether gaps of each flow are kept apart.
@@ -132,6 +135,7 @@ impl Spec {
             loads,
             ramp: Span::ZERO,
             check: Check::Full,
+            burst: BURST,
             slices: Span::ZERO,
             by_flow: false,
             events: Vec::new(),

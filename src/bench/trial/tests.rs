@@ -5,6 +5,7 @@ use crate::bench::medium::fault::{Fault, FaultSpec, Switch};
 use crate::bench::medium::ring::{RingSpec, ring};
 use crate::bench::medium::wire::{Wire, WireDevice, WireSpec, wire};
 use crate::bench::medium::{Device, Tester};
+use crate::bench::record::Quantity;
 use crate::bench::record::trial::{DeviceFrames, VerdictKind};
 use crate::bench::selftest::plain::Plain;
 use crate::bench::traffic::Probe;
@@ -311,6 +312,38 @@ impl Device for Silent {
     fn reset(&mut self) -> io::Result<bool> {
         self.0.reset()
     }
+}
+
+/// A forwarder whose idle turns show which reading they are from.
+struct Reads(WireDevice, f64);
+
+impl Device for Reads {
+    fn name(&self) -> &str {
+        "reads"
+    }
+
+    fn accounts(&mut self) -> io::Result<Option<DeviceFrames>> {
+        self.1 += 1.0;
+        let idle_turns = Some(Quantity::ratio(self.1));
+        Ok(self.0.accounts()?.map(|accounts| DeviceFrames { idle_turns, ..accounts }))
+    }
+
+    fn threads(&self) -> Vec<(String, u32)> {
+        self.0.threads()
+    }
+
+    fn reset(&mut self) -> io::Result<bool> {
+        self.0.reset()
+    }
+}
+
+#[test]
+fn idle_turns_are_those_between_the_first_frame_and_the_last() {
+    let clock = ManualClock::new(1_000);
+    let spec = Spec::constant("x", &[1_000.0], Span::millis(10));
+    let (mut tester, device) = wire(&WireSpec::default(), clock.clone());
+    let run = on((&mut tester, &mut Reads(device, 0.0)), &clock, &spec, &mut ()).unwrap();
+    assert_eq!(run.trial.device.unwrap().idle_turns, Some(Quantity::ratio(2.0)));
 }
 
 #[test]

@@ -200,6 +200,13 @@ mod tests {
     }
 
     #[test]
+    fn a_checksum_that_was_taken_away_is_corrupt() {
+        let packet = Packet::ip4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+        let packet = packet.udp(1, 2, &payload(40)).l4_checksum(0);
+        assert_eq!(full(&packet.eth(MAC, MAC).build()), Sight::Corrupt);
+    }
+
+    #[test]
     fn bytes_behind_the_packet_are_padding_only_in_the_smallest_frames() {
         for frame in frames(100) {
             assert_eq!(full(&[&*frame, &[0]].concat()), Sight::Corrupt);
