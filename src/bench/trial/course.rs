@@ -110,8 +110,6 @@ impl<'a, T: Tester, S: Stream, C: Clock, W: Watch> Course<'a, T, S, C, W> {
         // Times of the last frame, of the last account that moved, and of the last look at them.
         let (mut arrived, mut moved, mut looked) = (begin, begin, begin);
         let mut seen = None;
-        // Of the time of sending: the first look's, since it counts from the look before.
-        let mut idle = None;
         loop {
             let len = self.receive().map_err(during("receiving"))?;
             self.clock.turn();
@@ -127,9 +125,8 @@ impl<'a, T: Tester, S: Stream, C: Clock, W: Watch> Course<'a, T, S, C, W> {
             let mut accounts =
                 device.accounts().map_err(during("reading the device's accounts"))?;
             if let Some(accounts) = &mut accounts {
-                // Later looks differ in this alone, and would never be at rest.
-                let idle = *idle.get_or_insert(accounts.idle_turns);
-                accounts.idle_turns = idle;
+                // Looks that differ in this alone are at rest.
+                accounts.idle_turns = None;
             }
             self.read_drops()?;
             let device = before.zip(accounts.as_ref()).map(|(before, after)| DeviceFrames {
