@@ -224,10 +224,12 @@ fn failover(answer: &Failover) -> Figure {
     }
 }
 
-/// How long traffic stopped by the method that says the most.
+/// How long traffic stopped by the method that says the most: that of the flow that suffered most,
+/// where only some did.
 fn outage(run: &FailoverRun) -> Quantity {
     let longer = |a: Quantity, b: Quantity| if b.value > a.value { b } else { a };
-    longer(longer(run.by_loss, run.by_time), run.by_gap)
+    let [.., worst_flow] = run.by_flow;
+    longer(longer(run.by_loss, run.by_time), longer(run.by_gap, worst_flow))
 }
 
 fn sessions(answer: &Sessions) -> Figure {

@@ -1,6 +1,7 @@
 //! Who runs on which core? The tester has one for itself, the device the others.
 
 use std::io;
+use std::sync::OnceLock;
 
 use super::error::{Doing, MediumError};
 use crate::io::sys::affinity;
@@ -21,8 +22,7 @@ impl Cores {
     /// # Errors
     /// When the kernel does not tell the cores, or there are fewer others than workers.
     pub fn share(workers: usize) -> Result<Self, MediumError> {
-        let allowed = affinity::allowed().doing(|| "asking for this process' cores".into())?;
-        Self::of(&allowed, workers)
+        Self::of(&first_allowed()?, workers)
     }
 
     fn of(allowed: &[usize], workers: usize) -> Result<Self, MediumError> {
@@ -78,6 +78,16 @@ impl Cores {
             _ => format!("tester on core {}, device on cores {}", self.tester, device.join(", ")),
         }
     }
+}
+
+/// The cores that this process was started with: what a thread may use shrinks once it is pinned.
+fn first_allowed() -> Result<Vec<usize>, MediumError> {
+    static FIRST: OnceLock<Vec<usize>> = OnceLock::new();
+    if let Some(first) = FIRST.get() {
+        return Ok(first.clone());
+    }
+    let allowed = affinity::allowed().doing(|| "asking for this process' cores".into())?;
+    Ok(FIRST.get_or_init(|| allowed).clone())
 }
 
 /// Keeps the calling thread to one core.
