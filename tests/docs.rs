@@ -36,6 +36,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("thruway check", Ok(("tests/cli.rs", "\"check\""))),
     ("thruway run", Ok(("tests/netns/fixture.rs", "\"run\""))),
     ("thruway show", Ok(("tests/cli.rs", "\"show\", \"status\""))),
+    ("thruway bench", Ok(("tests/netns/questions.rs", "\"compare\""))),
     ("thruway replay", Ok(("tests/cli.rs", "\"replay\""))),
 ];
 

@@ -22,5 +22,7 @@ mod measure;
 mod paths;
 #[path = "netns/programs.rs"]
 mod programs;
+#[path = "netns/questions.rs"]
+mod questions;
 #[path = "netns/soak.rs"]
 mod soak;

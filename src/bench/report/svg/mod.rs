@@ -4,7 +4,7 @@
 //! A [`Plot`] says what is to be seen, in the values of its axes; nothing of it knows of pixels.
 //! [`draw`] lays one plot or a stack of them out: margins by the room that labels need, labels at
 //! the ends of lines moved apart, what lies beyond an axis shown with an arrow at its end. Why no
-//! plotting library does this is said in `docs/adr/0012-plots.md`.
+//! plotting library does this is said in `docs/adr/0013-plots.md`.
 
 mod axis;
 mod layout;

@@ -1,0 +1,137 @@
+//! Does `thruway bench` answer as it is asked? Its rates are not judged here, since tests share
+//! their machine; that every frame is accounted for, and that results can be read again, is.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::fixture::program;
+
+/// Asks a question; returns the records that it wrote.
+fn ask(words: &[&str]) -> Vec<Value> {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("results.jsonl");
+    let done = Command::new(program())
+        .arg("bench")
+        .args(words)
+        .arg("--out")
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "bench {words:?}: {said}");
+    let records = read(&file);
+    for record in &records {
+        for trial in record["trials"].as_array().unwrap() {
+            let missing = &trial["unaccounted"];
+            assert!(missing.is_null() || missing == 0, "{words:?}: {trial:#}");
+            let frames = &trial["frames"];
+            for kind in ["corrupt", "duplicates", "foreign"] {
+                assert_eq!(frames[kind], 0, "{words:?}, {kind}: {trial:#}");
+            }
+        }
+    }
+    report(&file, folder.path());
+    records
+}
+
+fn read(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Results make a report that needs nothing else.
+fn report(file: &Path, folder: &Path) {
+    let page = folder.join("report.html");
+    let done = Command::new(program())
+        .args(["bench", "report"])
+        .arg(file)
+        .arg("--output")
+        .arg(&page)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let text = std::fs::read_to_string(page).unwrap();
+    assert!(text.contains("<svg") && !text.contains("src=\"http"));
+}
+
+#[test]
+fn a_throughput_on_each_medium_accounts_for_every_frame() {
+    for medium in ["ring", "veth", "tap"] {
+        let words = ["throughput", "--preset", "smoke", "--medium", medium, "--way", "fastpath"];
+        let records = ask(&words);
+        let result = &records[0]["result"];
+        assert_eq!(result["kind"], "throughput", "{medium}");
+        assert!(!records[0]["trials"].as_array().unwrap().is_empty());
+        // The lines that the rate is held against.
+        assert!(result["lines"]["nominal"]["value"].as_f64().unwrap() > 1e6, "{medium}");
+        assert!(result["lines"]["medium"]["value"].as_f64().unwrap() > 0.0, "{medium}");
+    }
+}
+
+#[test]
+fn latency_through_nat_is_told_from_due_time_and_from_departure() {
+    let words = ["latency", "--medium", "veth", "--way", "nat", "--throughput", "20000"];
+    let records = ask(&[&words[..], &["--seconds", "0.3", "--flows", "1000"]].concat());
+    let points = records[0]["result"]["points"].as_array().unwrap();
+    assert_eq!(points.len(), 4);
+    for point in points {
+        let p50 = |which: &str| point[which]["spread"]["p50"]["value"].as_f64().unwrap();
+        assert!(p50("intended") >= p50("actual"), "{point:#}");
+    }
+}
+
+#[test]
+fn a_cut_link_stops_some_flows_for_a_while_and_the_others_not_at_all() {
+    let words = ["failover", "--medium", "veth", "--repeats", "2", "--seconds", "2"];
+    let records = ask(&words);
+    let runs = records[0]["result"]["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        let flow = |at: usize| run["by_flow"][at]["value"].as_f64().unwrap();
+        assert_eq!(flow(0), 0.0, "a flow on the other link: {run:#}");
+        // Links are looked at each 20 ms; a busy machine may be late.
+        assert!(flow(3) > 0.0 && flow(3) < 0.5, "the flow that suffered most: {run:#}");
+    }
+}
+
+#[test]
+fn the_kernel_is_compared_on_the_same_frames() {
+    let words = ["compare", "--medium", "veth", "--hand-over", "Untagged", "--peer", "kernel"];
+    let records = ask(&[&words[..], &["--pairs", "2", "--seconds", "0.2"]].concat());
+    let result = &records[0]["result"];
+    assert_eq!(result["pairs"].as_array().unwrap().len(), 2);
+    assert!(result["ratio"].as_f64().unwrap() > 0.0);
+    assert_eq!((&result["a"], &result["b"]), (&Value::from("kernel"), &Value::from("thruway")));
+}
+
+#[test]
+fn sessions_are_opened_and_found_again() {
+    let words = ["sessions", "--medium", "ring", "--way", "nat", "--flows", "2000"];
+    let records = ask(&words);
+    let result = &records[0]["result"];
+    if result["establishment"].is_null() {
+        // A machine too busy for a thousand sessions a second; the accounts were checked.
+        return;
+    }
+    let [opened, found] = [0, 1].map(|at| result["capacity"][0][at].as_u64().unwrap());
+    assert_eq!(opened, 2000);
+    assert!(found <= opened);
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused_with_the_way_out() {
+    let refused = |words: &[&str], says: &str| {
+        let done = Command::new(program()).arg("bench").args(words).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(!done.status.success() && said.contains(says), "{words:?}: {said}");
+    };
+    refused(&["throughput", "--medium", "memory"], "bench cost");
+    refused(&["throughput", "--medium", "ring", "--device", "kernel"], "on veth");
+    refused(&["compare", "--medium", "veth", "--peer", "kernel", "--pairs", "1"], "Untagged");
+    refused(&["throughput", "--way", "sideways"], "fastpath, gateway, nat");
+    refused(&["throughput", "--medium", "veth", "--way", "gateway", "--size", "1518"], "bytes at most");
+    refused(&["failover", "--medium", "ring"], "--medium veth");
+}
