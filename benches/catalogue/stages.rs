@@ -1,6 +1,7 @@
 //! Each stage on its own, over 64 packets.
 
 use thruway::frame::{BATCH, Batch, Bits};
+use thruway::stage::group::Groups;
 use thruway::stage::{Context, classify, gateway, lookup, nsg, rewrite, steer, validate};
 
 use super::Scenario;
@@ -42,14 +43,14 @@ pub(super) fn all() -> Vec<Scenario> {
         stage("stage/classify/qinq-tcp/64B", hub, tagged, |cx, batch, _| {
             classify::run(cx, batch).ip
         }),
-        stage("stage/steer/ipv4-tcp/64B", hub, classified, steer::run),
+        stage("stage/steer/ipv4-tcp/64B", hub, classified, routed),
         stage("stage/lookup/ipv4-tcp/64B", hub, admitted, |cx, batch, set| {
             lookup::run(cx, batch, set).adjacency
         }),
         stage("stage/gateway/ipv4-tcp/64B", spoke, to_gateway, gateway::run),
         stage("stage/nsg/ipv4-tcp/64B", hub, to_adjacency, nsg::inbound),
         stage("stage/rewrite/qinq-tcp/64B", hub, to_adjacency, |cx, batch, set| {
-            rewrite::routed(cx, batch, set);
+            rewrite::routed(cx, batch, set, 0);
             set & !batch.live()
         }),
     ]
@@ -81,13 +82,17 @@ fn crossing(cx: &mut Context<'_>, batch: &mut Batch) -> u64 {
 }
 
 fn retag(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
-    rewrite::crossed(cx, batch, set);
+    rewrite::crossed(cx, batch, &Groups::of(batch, set), set);
     set & !batch.live()
+}
+
+fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+    steer::routed(cx, batch, &Groups::of(batch, set), set)
 }
 
 fn admitted(cx: &mut Context<'_>, batch: &mut Batch) -> u64 {
     let set = classified(cx, batch);
-    steer::run(cx, batch, set)
+    routed(cx, batch, set)
 }
 
 fn to_gateway(cx: &mut Context<'_>, batch: &mut Batch) -> u64 {

@@ -13,13 +13,8 @@ use crate::fixture::program;
 fn ask(words: &[&str]) -> Vec<Value> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("results.jsonl");
-    let done = Command::new(program())
-        .arg("bench")
-        .args(words)
-        .arg("--out")
-        .arg(&file)
-        .output()
-        .unwrap();
+    let done =
+        Command::new(program()).arg("bench").args(words).arg("--out").arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.success(), "bench {words:?}: {said}");
     let records = read(&file);
@@ -132,6 +127,9 @@ fn what_cannot_be_measured_is_refused_with_the_way_out() {
     refused(&["throughput", "--medium", "ring", "--device", "kernel"], "on veth");
     refused(&["compare", "--medium", "veth", "--peer", "kernel", "--pairs", "1"], "Untagged");
     refused(&["throughput", "--way", "sideways"], "fastpath, gateway, nat");
-    refused(&["throughput", "--medium", "veth", "--way", "gateway", "--size", "1518"], "bytes at most");
+    refused(
+        &["throughput", "--medium", "veth", "--way", "gateway", "--size", "1518"],
+        "bytes at most",
+    );
     refused(&["failover", "--medium", "ring"], "--medium veth");
 }
