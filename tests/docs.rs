@@ -21,6 +21,7 @@ const STAGES: &[&str] = &[
     "lookup",
     "answer",
     "gateway",
+    "egress",
     "fragment",
     "rewrite",
 ];

@@ -2,7 +2,9 @@
 
 mod ask;
 mod log;
+mod scaled;
 mod standard;
+mod versus;
 mod wanted;
 
 use std::path::PathBuf;
@@ -132,7 +134,7 @@ struct Scaled {
     searched: Searched,
     /// routes, flows, sizes or workers
     #[arg(long, default_value = "routes")]
-    axis: ask::Axis,
+    axis: scaled::Axis,
     /// Places on it, with commas; the usual ones without
     #[arg(long, value_delimiter = ',')]
     at: Vec<u64>,

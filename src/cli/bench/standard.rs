@@ -3,8 +3,9 @@
 
 use miette::{IntoDiagnostic, Result};
 
-use super::ask::{self, How, Suite, Versus};
+use super::ask::{self, How, Suite};
 use super::log::Log;
+use super::versus::{self, Versus};
 use crate::bench::bed::{DeviceKind, Medium, Wish};
 use crate::bench::progress::Planned;
 use crate::bench::scenario::{Direction, HandOver, Limits, Mix, Routes, Spec, Way};
@@ -66,9 +67,9 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
         }
         Item::Against(spec, medium, device) => {
             let wish = wish(spec, medium)?;
-            let (peer, name) = ask::peer(&wish, device.word());
+            let (peer, name) = versus::peer(&wish, device.word());
             let names = [name, wish.device.word().to_owned()];
-            ask::versus(&wish, &Versus { peer, names, pairs, margin: 0.02, seconds }, log)
+            versus::versus(&wish, &Versus { peer, names, pairs, margin: 0.02, seconds }, log)
         }
     }
 }

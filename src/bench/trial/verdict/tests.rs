@@ -196,7 +196,7 @@ fn sentences_say_what_was_seen_and_the_way_out() {
     near.frames.received = 3_700_000;
     assert_eq!(
         judge(&near, &basis()).why,
-        "the 3.70 Mpps that arrived are 92.5 % of the 4.00 Mpps that the sink can take: the \
+        "the 3.700 Mpps that arrived are 92.5 % of the 4.000 Mpps that the sink can take: the \
          forwarder may be faster; check less of each frame, or choose a faster medium"
     );
 }
