@@ -164,7 +164,7 @@ fn replay_names_the_ports_that_it_knows() {
 
 /// Runs a command whose words nobody reads, as behind `| true`.
 fn unread(args: &[&str]) -> Output {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     Command::new(env!("CARGO_BIN_EXE_thruway"))
         .args(args)
@@ -230,7 +230,7 @@ fn show_ends_quietly_when_nobody_reads_what_it_shows() {
 
 #[test]
 fn a_closed_stderr_stops_nothing() {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let mut check = Command::new(env!("CARGO_BIN_EXE_thruway"));
     check.args(["check", "docs/examples/lab.toml"]).current_dir(env!("CARGO_MANIFEST_DIR"));

@@ -9,9 +9,8 @@
 //! housekeeping. Control is left out: neighbours have answered, and nobody asks again.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{BURST, Device, Tester};
@@ -30,8 +29,10 @@ use crate::wire::eth;
 use crate::worker::{Down, Inspect, Rings, Worker};
 
 pub mod plant;
+mod threads;
 
 use plant::{Blueprint, Plant};
+use threads::{Here, There, poll};
 
 /// [`HEADROOM`] as frames have it.
 #[expect(clippy::cast_possible_truncation, reason = "a frame is shorter than 65,536 bytes")]
@@ -56,42 +57,6 @@ struct Side {
     ends: Vec<End>,
     /// Where the IPv4 header of frames that enter begins.
     l3: usize,
-}
-
-/// Workers in the tester's thread.
-#[derive(Debug)]
-struct Here {
-    workers: Mutex<Vec<Worker>>,
-    turns: Vec<Arc<Counter>>,
-}
-
-impl Here {
-    /// A turn of each worker.
-    fn step(&self) {
-        // A worker that panicked has said so: its state is not looked at again but to step it.
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        for (worker, turns) in workers.iter_mut().zip(&self.turns) {
-            worker.turn(clock::now());
-            turns.add(1);
-        }
-    }
-}
-
-/// Workers on threads of their own.
-#[derive(Debug)]
-struct There {
-    stop: Arc<AtomicBool>,
-    threads: Vec<(u32, JoinHandle<()>)>,
-}
-
-impl Drop for There {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
-        for (_, thread) in self.threads.drain(..) {
-            // A worker that panicked has said so already.
-            let _ = thread.join();
-        }
-    }
 }
 
 /// thruway's workers.
@@ -183,16 +148,6 @@ pub fn ring(
         there: Some(there),
     };
     Ok((tester, device))
-}
-
-/// A worker's life with `--poll`.
-fn poll(mut worker: Worker, stop: &AtomicBool, turns: &Counter) {
-    while !stop.load(Ordering::Acquire) {
-        if worker.turn(clock::now()) == 0 {
-            std::hint::spin_loop();
-        }
-        turns.add(1);
-    }
 }
 
 fn tester(

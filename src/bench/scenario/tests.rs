@@ -2,6 +2,7 @@ use std::collections::HashSet;
 
 use super::places::{AZURE_MAC, ONPREM_MAC, ONPREM_PORT_MAC};
 use super::*;
+use crate::bench::traffic::Genome;
 use crate::model;
 use crate::wire::arp;
 use crate::wire::build;

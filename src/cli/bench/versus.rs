@@ -68,7 +68,7 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
         &how,
         |side| {
             let wish = if side == Side::A { &own.peer } else { wish };
-            let (about, sample) = fresh(wish, own.seconds, &mut **log_cell.borrow_mut())?;
+            let (about, sample) = fresh(wish, own.seconds, &mut log_cell.borrow_mut())?;
             if side == Side::B {
                 described.get_or_insert(about);
             }

@@ -147,8 +147,10 @@ impl TxRing {
         unsafe { place.cast::<[u8; OFFLOAD_HEADER]>().write(offload) };
         let len = u32::try_from(OFFLOAD_HEADER + size).expect("a slot is small");
         let header = base.cast::<libc::tpacket2_hdr>().as_ptr();
-        // SAFETY: the slot begins with this header, aligned, and is the sender's.
-        unsafe { (&raw mut (*header).tp_len).write(len) };
+        // SAFETY: the slot begins with this header, aligned, so the field's place lies inside it.
+        let tp_len = unsafe { &raw mut (*header).tp_len };
+        // SAFETY: the place was made just now, and the slot is the sender's.
+        unsafe { tp_len.write(len) };
         self.status(slot).store(libc::TP_STATUS_SEND_REQUEST, Ordering::Release);
     }
 

@@ -137,7 +137,7 @@ impl Testpmd {
         )?;
         let timeout = rustix::net::sockopt::Timeout::Recv;
         rustix::net::sockopt::set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
-        rustix::net::connect(&socket, &SocketAddrUnix::new(&self.socket())?)?;
+        rustix::net::connect(&socket, &SocketAddrUnix::new(self.socket())?)?;
         let mut buffer = vec![0; ANSWER];
         let mut hear = || {
             let (len, _) = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty())?;

@@ -34,7 +34,7 @@ fn frames_arrive_byte_for_byte_with_none_one_and_two_tags() {
     let stacks = [TagStack::UNTAGGED, TagStack::single(7), TagStack::double(7, 7)];
     let sizes = [60, 68, 100, 1514];
     let written = |probe: &_| {
-        let seq = crate::bench::traffic::Probe::clone(probe).seq as usize;
+        let seq = usize::try_from(probe.seq).unwrap();
         let tags = stacks[seq % 3];
         frame(0, sizes[seq / 3 % 4] + tags.size(), tags, probe)
     };

@@ -111,8 +111,10 @@ pub(super) fn send_paced(
     let start = clock::now();
     let mut last = start;
     while tally.sent < count || (tally.unique() < count && clock::now().since(last) < PATIENCE) {
-        let due =
-            (u128::from(clock::now().since(start).0) * u128::from(rate) / 1_000_000_000) as u64;
+        let due = u64::try_from(
+            u128::from(clock::now().since(start).0) * u128::from(rate) / 1_000_000_000,
+        )
+        .unwrap();
         let want = usize::try_from((due + 1).min(count) - tally.sent.min(count)).unwrap();
         let sent = tester
             .send(lane, want, |room| {
