@@ -52,10 +52,10 @@ impl Figure {
     }
 
     /// The picture once for each width that it may be shown at: text keeps its size. The style
-    /// sheet shows one of them.
+    /// sheet shows one of them. On phones and paper nothing can be pointed at, and what marks would
+    /// tell is half of a picture's size.
     pub(super) fn render(&self) -> Markup {
-        let drawn =
-            |class: &'static str, width| html! { div class=(class) { (draw(&self.plots, width)) } };
+        let drawn = |class: &'static str, width| html! { div class=(class) { (draw(&self.plots, width, class == "wide")) } };
         html! {
             figure class=(if self.full { "full" } else { "half" }) {
                 figcaption { strong { (self.title) } " " span.note { (self.note) } }

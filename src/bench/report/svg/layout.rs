@@ -19,15 +19,16 @@ const RADIUS: f64 = 3.6;
 /// Under this width, names of rows stand above them and not beside.
 const NARROW: f64 = 420.0;
 
-/// Plots one above the other, with the same room at their sides, as one picture.
-pub(in super::super) fn draw(plots: &[Plot], width: f64) -> Markup {
+/// Plots one above the other, with the same room at their sides, as one picture; its marks tell
+/// more when they are `pointed` at.
+pub(in super::super) fn draw(plots: &[Plot], width: f64, pointed: bool) -> Markup {
     let narrow = width < NARROW;
     let left = plots.iter().map(|plot| left(plot, narrow)).fold(0.0, f64::max).min(width * 0.4);
     let right = plots.iter().map(right).fold(0.0, f64::max).min(width * 0.42);
     let mut top = 0.0;
     let mut frames = Vec::new();
     for plot in plots {
-        let frame = Frame::new(plot, width, (left, width - right), top);
+        let frame = Frame::new(plot, (width, pointed), (left, width - right), top);
         top = frame.end();
         frames.push(frame);
     }
@@ -86,26 +87,24 @@ struct Frame<'a> {
     top: f64,
     bottom: f64,
     narrow: bool,
+    pointed: bool,
     /// The labels above: left edge and row of each.
     heads: Vec<(f64, usize)>,
 }
 
 impl<'a> Frame<'a> {
-    fn new(plot: &'a Plot, width: f64, (left, right): (f64, f64), above: f64) -> Self {
+    fn new(
+        plot: &'a Plot,
+        (width, pointed): (f64, bool),
+        (left, right): (f64, f64),
+        above: f64,
+    ) -> Self {
         let narrow = width < NARROW;
         let titled = !plot.y.heading().is_empty();
         let head = above + if titled { 14.0 } else { 2.0 };
-        let mut frame = Self {
-            plot,
-            width,
-            left,
-            right,
-            head,
-            top: head,
-            bottom: head,
-            narrow,
-            heads: Vec::new(),
-        };
+        let (top, bottom, heads) = (head, head, Vec::new());
+        let mut frame =
+            Self { plot, width, left, right, head, top, bottom, narrow, pointed, heads };
         frame.heads = frame.place_heads();
         let rows = frame.heads.iter().map(|(_, row)| row + 1).max().unwrap_or(0);
         frame.top = head + rows as f64 * LINE + if titled { 10.0 } else { 6.0 };
@@ -224,7 +223,7 @@ impl<'a> Frame<'a> {
                 let (w, h) = ((to.0 - from.0).abs(), (to.1 - from.1).abs());
                 html! {
                     rect class=(class) x=(one(from.0.min(to.0))) y=(one(from.1.min(to.1)))
-                        width=(one(w.max(1.0))) height=(one(h)) { (tooltip(title)) }
+                        width=(one(w.max(1.0))) height=(one(h)) { (self.tooltip(title)) }
                 }
             }
             Item::Marks(marks) => html! { @for mark in marks { (self.mark(mark)) } },
@@ -246,13 +245,16 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// What is shown when a mark is pointed at. Small screens and paper know no pointing, and the
+    /// texts are half of a picture's size.
+    fn tooltip(&self, text: &str) -> Markup {
+        html! { @if self.pointed && !text.is_empty() { title { (text) } } }
+    }
+
     fn mark(&self, mark: &Mark) -> Markup {
         let (x, y) = (self.x(mark.at.0), self.y(mark.at.1));
-        html! {
-            path class=(format!("mark {}", mark.class)) d=(mark.shape.path(x, y, RADIUS)) {
-                (tooltip(&mark.title))
-            }
-        }
+        let class = format!("mark {}", mark.class);
+        mark.shape.element((x, y), RADIUS, &class, &self.tooltip(&mark.title))
     }
 
     /// Left edge and row of each label above, so that none covers another.
@@ -339,10 +341,6 @@ fn line(class: &str, from: (f64, f64), to: (f64, f64)) -> Markup {
 
 fn label_at(class: &str, anchor: &str, x: f64, y: f64, text: &str) -> Markup {
     html! { text class=(class) text-anchor=(anchor) x=(one(x)) y=(one(y)) { (text) } }
-}
-
-fn tooltip(text: &str) -> Markup {
-    html! { @if !text.is_empty() { title { (text) } } }
 }
 
 /// A tenth of a pixel is enough.

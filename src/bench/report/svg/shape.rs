@@ -1,5 +1,7 @@
 //! What does a mark look like? Shapes that differ also where colours do not.
 
+use maud::{Markup, html};
+
 /// A mark's shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Shape {
@@ -26,14 +28,19 @@ impl Shape {
         }
     }
 
+    /// The mark around a point, with what is inside its element.
+    pub(super) fn element(self, (x, y): (f64, f64), r: f64, class: &str, inner: &Markup) -> Markup {
+        if self == Self::Circle {
+            let (x, y) = (format!("{x:.1}"), format!("{y:.1}"));
+            return html! { circle class=(class) cx=(x) cy=(y) r=(r) { (inner) } };
+        }
+        html! { path class=(class) d=(self.path(x, y, r)) { (inner) } }
+    }
+
     /// Its outline as the data of an SVG path, around a point.
-    pub(super) fn path(self, x: f64, y: f64, r: f64) -> String {
+    fn path(self, x: f64, y: f64, r: f64) -> String {
         match self {
-            Self::Circle => format!(
-                "M{:.1} {y:.1}a{r} {r} 0 1 0 {d} 0a{r} {r} 0 1 0 -{d} 0z",
-                x - r,
-                d = r * 2.0
-            ),
+            Self::Circle => unreachable!("SVG has an element for circles"),
             Self::Square => {
                 let s = r * 0.9;
                 format!("M{:.1} {:.1}h{d}v{d}h-{d}z", x - s, y - s, d = s * 2.0)

@@ -150,7 +150,7 @@ fn what_lies_beyond_an_axis_is_told_with_an_arrow() {
     plot.across(5.0, "inside", "medium");
     plot.across(50.0, "above", "nominal");
     plot.upright(50.0, "right", "nominal");
-    let svg = draw(&[plot], 400.0).into_string();
+    let svg = draw(&[plot], 400.0, true).into_string();
     assert!(
         svg.contains(">inside<") && svg.contains(">↑ above<") && svg.contains(">right →<"),
         "{svg}"
