@@ -51,8 +51,9 @@ pub(super) fn plan(quick: bool) -> Vec<Planned> {
 }
 
 fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
-    let (preset, pairs, seconds) =
-        if quick { (Preset::Smoke, 8, 0.3) } else { (Preset::Quick, 20, 1.0) };
+    // Eight pairs are the fewest that can be judged.
+    let (preset, pairs, most_pairs, seconds) =
+        if quick { (Preset::Smoke, 8, 8, 0.3) } else { (Preset::Quick, 20, 40, 1.0) };
     match item {
         Item::Cost(spec, direction) => {
             let mut wish = wish(spec, Medium::Memory)?;
@@ -69,7 +70,11 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
             let wish = wish(spec, medium)?;
             let (peer, name) = versus::peer(&wish, device.word());
             let names = [name, wish.device.word().to_owned()];
-            versus::versus(&wish, &Versus { peer, names, pairs, margin: 0.02, seconds }, log)
+            versus::versus(
+                &wish,
+                &Versus { peer, names, pairs, most_pairs, margin: 0.02, seconds },
+                log,
+            )
         }
     }
 }

@@ -24,8 +24,14 @@ pub(super) fn ask(own: &Compared, log: &mut Log) -> Result<()> {
     let wish = own.asked.wanted.wish()?;
     let (peer, name) = peer(&wish, &own.peer);
     let names = [name, wish.device.word().to_owned()];
-    let how =
-        Versus { peer, names, pairs: own.pairs, margin: own.margin, seconds: own.asked.seconds };
+    let how = Versus {
+        peer,
+        names,
+        pairs: own.pairs,
+        most_pairs: own.pairs.max(60),
+        margin: own.margin,
+        seconds: own.asked.seconds,
+    };
     versus(&wish, &how, log)
 }
 
@@ -37,6 +43,8 @@ pub(super) struct Versus {
     pub names: [String; 2],
     /// Pairs before the first judgement.
     pub pairs: usize,
+    /// Pairs after which it is left at inconclusive.
+    pub most_pairs: usize,
     /// Difference that matters.
     pub margin: f64,
     /// Seconds of each run.
@@ -60,7 +68,7 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
         figure: figure.to_owned(),
         better,
         pairs: own.pairs,
-        rules: Rules { margin: own.margin, ..Rules::default() },
+        rules: Rules { margin: own.margin, most_pairs: own.most_pairs, ..Rules::default() },
     };
     let mut described = None;
     let log_cell = RefCell::new(log);

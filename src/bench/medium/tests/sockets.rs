@@ -3,6 +3,7 @@
 use super::support::*;
 use crate::bench::medium::drops::DropMeter;
 use crate::bench::medium::{Sockets, Tester};
+use crate::bench::traffic::Probe;
 use crate::lab::{Interface, Netns, veth};
 use crate::wire::arp;
 use crate::wire::build;
@@ -33,7 +34,7 @@ fn frames_arrive_byte_for_byte_with_none_one_and_two_tags() {
     let mut tester = sockets(&ends, 1522);
     let stacks = [TagStack::UNTAGGED, TagStack::single(7), TagStack::double(7, 7)];
     let sizes = [60, 68, 100, 1514];
-    let written = |probe: &_| {
+    let written = |probe: &Probe| {
         let seq = usize::try_from(probe.seq).unwrap();
         let tags = stacks[seq % 3];
         frame(0, sizes[seq / 3 % 4] + tags.size(), tags, probe)
@@ -42,7 +43,7 @@ fn frames_arrive_byte_for_byte_with_none_one_and_two_tags() {
     tally.check_whole();
     assert_eq!(tally.drops, []);
     for (seq, copies) in tally.received {
-        let probe = crate::bench::traffic::Probe { trial: 7, stream: 3, seq, due_ns: 0 };
+        let probe = Probe { trial: 7, stream: 3, seq, due_ns: 0 };
         assert_eq!(copies[0], written(&probe), "frame {seq}");
     }
 }
