@@ -196,8 +196,9 @@ fn floor(steps: f64) -> i64 {
 mod tests {
     use super::*;
 
-    const RANGES: [(f64, f64); 4] =
-        [(9_001.0, 14_880_952.0), (1.0, 1e9), (1e3, 1.001e3), (0.1, 0.2)];
+    /// The last two are as wide as the greatest width below, but for how it is computed.
+    const RANGES: [(f64, f64); 5] =
+        [(9_001.0, 14_880_952.0), (1.0, 1e9), (1e3, 1.001e3), (0.1, 0.2), (1.0, 2.0)];
     const WIDTHS: [&[f64]; 5] =
         [&[0.005], &[0.01, 0.005], &[0.03, 0.002, 0.007], &[0.0001, 0.5], &[0.5]];
 
@@ -270,7 +271,10 @@ mod tests {
         assert_eq!(near(None, Some(500), 495), Some(490));
         assert_eq!(near(None, Some(500), 5), Some(0));
         assert_eq!(near(None, Some(500), -7), Some(0));
+        assert_eq!(near(None, Some(500), 10), Some(10));
+        assert_eq!(near(None, Some(500), 490), Some(490));
         assert_eq!(near(Some(500), None, 505), Some(510));
+        assert_eq!(near(Some(500), None, 990), Some(990));
         assert_eq!(near(Some(500), None, 995), Some(1000));
         assert_eq!(near(Some(500), None, 5000), Some(1000));
         assert_eq!(near(Some(500), Some(516), 503), Some(506));
