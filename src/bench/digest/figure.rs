@@ -266,11 +266,16 @@ fn scale(answer: &Scale) -> Figure {
     };
     Figure {
         text: last.value.to_string(),
-        of: format!("{} {}", last.label, answer.axis),
+        of: place(&answer.axis, &last.label),
         beside: format!("{} at {}", first.value, first.label),
         range: format!("×{:.2} along {}", last.value.value / first.value.value, answer.axis),
         ..Figure::default()
     }
+}
+
+/// `at 1 M routes`, `at frame size 1518`.
+fn place(axis: &str, label: &str) -> String {
+    if axis.ends_with('s') { format!("at {label} {axis}") } else { format!("at {axis} {label}") }
 }
 
 fn compare(answer: &Compare) -> Figure {
