@@ -51,9 +51,9 @@ fn more(clock: &RealClock) -> BTreeMap<String, String> {
     more
 }
 
-/// The first of these files that can be read, or "yes".
+/// The first of these files that can be read, or that it is some virtual machine.
 fn known(files: &[&str]) -> String {
-    files.iter().find_map(|file| first(file)).unwrap_or_else(|| "yes".to_owned())
+    files.iter().find_map(|file| first(file)).unwrap_or_else(|| "virtual machine".to_owned())
 }
 
 /// The word in brackets of a list of choices.
