@@ -1,5 +1,7 @@
 use std::io;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::bench::medium::fault::{Fault, FaultSpec, Switch};
 use crate::bench::medium::ring::{RingSpec, ring};
@@ -291,6 +293,43 @@ fn partial_loss_and_held_back_frames_are_told_from_a_clean_cut() {
     let partial = outage(FaultSpec { blackout, drop_every: 50, ..FaultSpec::default() });
     assert!(partial.agreement.starts_with("more was lost"), "{partial:?}");
     assert_eq!(outage(FaultSpec::default()).agreement, "no frame was lost");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_frame_is_in_some_account_whatever_happens_to_it(
+        load in 10_000.0..3e6, burst in 1_u32..100, served in prop::option::of(50_000.0..2e6),
+        depth in 1_usize..300, drop_every in 0_u64..50, duplicate_every in 0_u64..50,
+        swap_every in 0_u64..50, flip_every in 0_u64..50, ramp in 0_u64..3_000, seed: u64,
+    ) {
+        let clock = ManualClock::new(1_000);
+        let medium = WireSpec { rate: served, depth, ..WireSpec::default() };
+        let (inner, mut device) = wire(&medium, clock.clone());
+        let faults = FaultSpec {
+            drop_every, duplicate_every, swap_every, flip_every,
+            counts_drops: true,
+            ..FaultSpec::default()
+        };
+        let mut tester = Fault::new(inner, 1, faults, clock.clone());
+        let shape = if seed.is_multiple_of(2) { Shape::Bursts(burst) } else { Shape::Poisson(seed) };
+        let load = Load { shape, ..Load::constant(load, Span::millis(5)) };
+        let spec = Spec { ramp: Span::micros(ramp), ..Spec::new("x", vec![load]) };
+        let result = on((&mut tester, &mut device), &clock, &spec, &mut ());
+        let Ok(run) = result else {
+            // A slow random load may have no frame at all.
+            prop_assert!(matches!(result, Err(TrialError::Spec(_))));
+            return Ok(());
+        };
+        let (frames, injected) = (run.trial.frames, tester.injected());
+        // Only frames that were made from nothing are too many.
+        prop_assert_eq!(run.trial.unaccounted, Some(-injected.duplicated.cast_signed()));
+        prop_assert_eq!(frames.intended, frames.offered + frames.unsent);
+        prop_assert_eq!(frames.lost, frames.offered.cast_signed() - frames.received.cast_signed());
+        prop_assert!(frames.reordered <= injected.swapped && frames.corrupt == injected.flipped);
+        prop_assert_eq!(frames.foreign, 0);
+    }
 }
 
 /// A forwarder that keeps no accounts.

@@ -200,10 +200,17 @@ mod tests {
     }
 
     #[test]
-    fn a_checksum_that_was_taken_away_is_corrupt() {
-        let packet = Packet::ip4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
-        let packet = packet.udp(1, 2, &payload(40)).l4_checksum(0);
-        assert_eq!(full(&packet.eth(MAC, MAC).build()), Sight::Corrupt);
+    fn no_checksum_is_corrupt_even_where_the_sum_is_right_without_it() {
+        let packet = |port| {
+            let ip = Packet::ip4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+            ip.udp(port, 2, &payload(40)).eth(MAC, MAC).build()
+        };
+        // RFC 768: a checksum of 0 is sent as all ones.
+        let mut frame = (0..=u16::MAX).map(packet).find(|frame| frame[40..42] == [0xff; 2]);
+        let frame = frame.as_mut().expect("one of all ports has it");
+        assert_eq!(full(frame), Sight::Whole(PROBE));
+        frame[40..42].fill(0);
+        assert_eq!(full(frame), Sight::Corrupt);
     }
 
     #[test]
