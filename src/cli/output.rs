@@ -29,7 +29,7 @@ pub(super) fn print(text: impl Display) -> Result<()> {
 /// Writes a line to stdout at once.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(super) fn line(text: impl Display) -> Result<()> {
     print(format_args!("{text}\n"))
 }
