@@ -169,6 +169,19 @@ fn frames_of_an_earlier_trial_are_foreign() {
 }
 
 #[test]
+fn what_waits_from_before_a_trial_is_not_in_it() {
+    let clock = ManualClock::new(10_000);
+    let spec = WireSpec { delay: Span::secs(1), ..WireSpec::default() };
+    let (mut tester, mut device) = wire(&spec, clock.clone());
+    let trial = Spec::constant("x", &[1_000.0], Span::millis(100));
+    let first = on((&mut tester, &mut device), &clock, &trial, &mut ()).unwrap();
+    assert_eq!(first.trial.frames.lost, 100);
+    clock.advance(2_000_000_000);
+    let second = on((&mut tester, &mut device), &clock, &trial, &mut ()).unwrap();
+    assert_eq!((second.trial.frames.foreign, second.trial.unaccounted), (0, Some(100)));
+}
+
+#[test]
 fn losses_of_the_ramp_are_in_no_figure() {
     let clock = ManualClock::new(500);
     let (inner, mut device) = wire(&WireSpec::default(), clock.clone());
