@@ -79,6 +79,20 @@ fn what_cannot_be_sent_by_the_planned_end_is_unsent() {
 }
 
 #[test]
+fn a_generator_that_fell_behind_in_the_ramp_is_asked_for_the_same() {
+    // The ramp has 55,000 frames, and its 1,000 turns can send as many, but not all in time.
+    let mut spec = Spec::constant("x", &[200e6], Span::millis(1));
+    spec.ramp = Span::micros(500);
+    let frames = served(None, 512, &spec).trial.frames;
+    assert_eq!((frames.intended, frames.lost), (200_000, 0));
+    spec.ramp = Span::millis(9);
+    spec.loads = vec![Load::constant(900e6, Span::micros(10))];
+    // Nothing but the ramp could be sent.
+    let frames = served(None, 512, &spec).trial.frames;
+    assert_eq!((frames.intended, frames.offered, frames.unsent), (9_000, 0, 9_000));
+}
+
+#[test]
 fn lanes_have_their_own_rates_and_their_frames_do_not_mix() {
     let clock = ManualClock::new(500);
     let (mut tester, mut device) =
@@ -152,6 +166,19 @@ fn frames_of_an_earlier_trial_are_foreign() {
     assert_eq!(first.trial.verdict.kind, VerdictKind::Unaccounted);
     let second = on(media, &clock, &Spec::constant("x", &[100.0], Span::secs(4)), &mut ()).unwrap();
     assert_eq!((second.trial.frames.foreign, second.trial.frames.offered), (100, 400));
+}
+
+#[test]
+fn what_waits_from_before_a_trial_is_not_in_it() {
+    let clock = ManualClock::new(10_000);
+    let spec = WireSpec { delay: Span::secs(1), ..WireSpec::default() };
+    let (mut tester, mut device) = wire(&spec, clock.clone());
+    let trial = Spec::constant("x", &[1_000.0], Span::millis(100));
+    let first = on((&mut tester, &mut device), &clock, &trial, &mut ()).unwrap();
+    assert_eq!(first.trial.frames.lost, 100);
+    clock.advance(2_000_000_000);
+    let second = on((&mut tester, &mut device), &clock, &trial, &mut ()).unwrap();
+    assert_eq!((second.trial.frames.foreign, second.trial.unaccounted), (0, Some(100)));
 }
 
 #[test]
