@@ -41,7 +41,8 @@ pub trait Device {
     /// Its name: `thruway`, `kernel`, `testpmd`, `null`.
     fn name(&self) -> &str;
 
-    /// What it counted since it started; `None` when it keeps no accounts.
+    /// What it counted since it started; `None` when it keeps no accounts. The share of idle turns
+    /// is that since the last call.
     fn accounts(&mut self) -> io::Result<Option<DeviceFrames>>;
 
     /// Its threads, for the sensors: a name and the thread's id in the kernel.

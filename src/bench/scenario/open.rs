@@ -21,8 +21,10 @@ const WINDOW: u64 = 256;
 const STALL: Span = Span::millis(100);
 /// How often what got lost is sent again.
 const ROUNDS: usize = 10;
-/// How long opening may take, beside ten microseconds a flow: every medium is faster.
-const PATIENCE: Span = Span::secs(10);
+/// How long opening may take at most, beside the time for each flow: every medium is ten times
+/// faster, unless it has no core.
+const PATIENCE: Span = Span::secs(60);
+const PATIENCE_PER_FLOW_MICROS: u64 = 100;
 /// The trial that these frames belong to.
 const TRIAL: u16 = u16::MAX;
 
@@ -57,8 +59,10 @@ pub enum OpenError {
         missing: u64,
         /// Flows that were sent.
         flows: u64,
-        /// How often.
+        /// How often those that were lost were sent again.
         rounds: usize,
+        /// How long that took.
+        seconds: u64,
     },
 }
 
@@ -106,13 +110,14 @@ impl Opening {
     /// Rounds until nothing is missing; returns how many frames were sent.
     fn run(&mut self, tester: &mut impl Tester) -> Result<u64, OpenError> {
         let flows = self.frames.flows();
-        let until = self.begin + PATIENCE + Span::micros(10 * flows);
+        let until = self.begin + PATIENCE + Span::micros(PATIENCE_PER_FLOW_MICROS * flows);
         self.round(tester, until, flows, |index| index)?;
         let mut rounds = 1;
         while self.learner.missing() > 0 {
             if rounds == ROUNDS || clock::now() > until {
                 let missing = self.learner.missing();
-                return Err(OpenError::Missing { missing, flows, rounds });
+                let seconds = clock::now().since(self.begin).0 / 1_000_000_000;
+                return Err(OpenError::Missing { missing, flows, rounds, seconds });
             }
             let missing = self.learner.unseen();
             self.round(tester, until, missing.len() as u64, |index| {
