@@ -17,8 +17,10 @@ use crate::time::{Now, Span};
 
 /// Frames under way at once: less than any ring or socket buffer holds.
 const WINDOW: u64 = 256;
-/// Without a frame for so long, those under way are lost.
+/// Without a frame for so long, and in so many looks, those under way are lost; a thread that was
+/// off its core has not looked.
 const STALL: Span = Span::millis(100);
+const STALL_LOOKS: u32 = 100;
 /// How often what got lost is sent again.
 const ROUNDS: usize = 10;
 /// How long opening may take at most, beside the time for each flow: every medium is ten times
@@ -52,7 +54,8 @@ pub enum OpenError {
     Scenario(#[from] ScenarioError),
     /// Not all came through.
     #[error(
-        "{missing} of {flows} flows do not come through, after {rounds} tries: look at the forwarder's drops"
+        "{missing} of {flows} flows did not come through in {rounds} rounds and {seconds} s: look \
+         at the forwarder's drops"
     )]
     Missing {
         /// Flows that were never seen.
@@ -137,7 +140,7 @@ impl Opening {
         place: impl Fn(u64) -> u64,
     ) -> Result<(), OpenError> {
         let (mut next, mut under_way) = (0, 0);
-        let mut heard = clock::now();
+        let (mut heard, mut looks) = (clock::now(), 0);
         while next < len || under_way > 0 {
             let now = clock::now();
             let want = self.want(under_way, now).min(len - next);
@@ -155,13 +158,14 @@ impl Opening {
             tester.step();
             let (learner, mut came) = (&mut self.learner, 0);
             tester.receive(TO_AZURE, |frame| came += u64::from(learner.see(frame)))?;
+            looks += 1;
             if came > 0 {
-                heard = now;
+                (heard, looks) = (now, 0);
                 under_way = under_way.saturating_sub(came);
-            } else if now.since(heard) > STALL {
+            } else if now.since(heard) > STALL && looks > STALL_LOOKS {
                 // Lost: the next round has them.
                 under_way = 0;
-                heard = now;
+                (heard, looks) = (now, 0);
             }
             if now > until {
                 break;
