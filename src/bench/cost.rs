@@ -13,6 +13,7 @@
 //! it measured other programs. What the hypervisor and interrupts take stays in, and the median over
 //! runs bears some of it. Every frame must come out again, whole.
 
+pub mod budget;
 mod sense;
 mod turns;
 

@@ -63,6 +63,8 @@ pub trait Device {
 
     /// What it counted since it started; `None` when it keeps no accounts. Its share of idle turns
     /// alone is of the time since the call before.
+    /// What it counted since it started; `None` when it keeps no accounts. The share of idle turns
+    /// is that since the last call.
     fn accounts(&mut self) -> io::Result<Option<DeviceFrames>>;
 
     /// Its threads, for the sensors: a name and the thread's id in the kernel.

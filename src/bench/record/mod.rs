@@ -135,7 +135,8 @@ pub struct Scenario {
     pub name: String,
     /// The forwarder: `thruway`, `kernel`, `testpmd`, `null`, or what the user called it.
     pub device: String,
-    /// The way through it: `fastpath`, `gateway`, `nat`, `provider`, `forward` (any router).
+    /// The way through it: `fastpath`, `gateway`, `nat`, `provider`, `microsoft`, `forward` (any
+    /// router).
     pub way: String,
     /// `memory`, `ring`, `veth`, `tap`, `cable` (between two interfaces of the user's).
     pub medium: String,

@@ -60,6 +60,13 @@ impl Scenario {
         if spec.way.routes() {
             notes.extend(spec.routes.note());
         }
+        if spec.way.translates() {
+            notes.push(format!(
+                "The NAT has room for {} sessions and a pool of {}.",
+                self.session_room(),
+                self.pool(),
+            ));
+        }
         notes
     }
 }

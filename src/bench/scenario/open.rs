@@ -17,12 +17,16 @@ use crate::time::{Now, Span};
 
 /// Frames under way at once: less than any ring or socket buffer holds.
 const WINDOW: u64 = 256;
-/// Without a frame for so long, those under way are lost.
+/// Without a frame for so long, and in so many looks, those under way are lost; a thread that was
+/// off its core has not looked.
 const STALL: Span = Span::millis(100);
+const STALL_LOOKS: u32 = 100;
 /// How often what got lost is sent again.
 const ROUNDS: usize = 10;
-/// How long opening may take, beside ten microseconds a flow: every medium is faster.
-const PATIENCE: Span = Span::secs(10);
+/// How long opening may take at most, beside the time for each flow: every medium is ten times
+/// faster, unless it has no core.
+const PATIENCE: Span = Span::secs(60);
+const PATIENCE_PER_FLOW_MICROS: u64 = 100;
 /// The trial that these frames belong to.
 const TRIAL: u16 = u16::MAX;
 
@@ -50,15 +54,18 @@ pub enum OpenError {
     Scenario(#[from] ScenarioError),
     /// Not all came through.
     #[error(
-        "{missing} of {flows} flows do not come through, after {rounds} tries: look at the forwarder's drops"
+        "{missing} of {flows} flows did not come through in {rounds} rounds and {seconds} s: look \
+         at the forwarder's drops"
     )]
     Missing {
         /// Flows that were never seen.
         missing: u64,
         /// Flows that were sent.
         flows: u64,
-        /// How often.
+        /// How often those that were lost were sent again.
         rounds: usize,
+        /// How long that took.
+        seconds: u64,
     },
 }
 
@@ -106,13 +113,14 @@ impl Opening {
     /// Rounds until nothing is missing; returns how many frames were sent.
     fn run(&mut self, tester: &mut impl Tester) -> Result<u64, OpenError> {
         let flows = self.frames.flows();
-        let until = self.begin + PATIENCE + Span::micros(10 * flows);
+        let until = self.begin + PATIENCE + Span::micros(PATIENCE_PER_FLOW_MICROS * flows);
         self.round(tester, until, flows, |index| index)?;
         let mut rounds = 1;
         while self.learner.missing() > 0 {
             if rounds == ROUNDS || clock::now() > until {
                 let missing = self.learner.missing();
-                return Err(OpenError::Missing { missing, flows, rounds });
+                let seconds = clock::now().since(self.begin).0 / 1_000_000_000;
+                return Err(OpenError::Missing { missing, flows, rounds, seconds });
             }
             let missing = self.learner.unseen();
             self.round(tester, until, missing.len() as u64, |index| {
@@ -132,7 +140,7 @@ impl Opening {
         place: impl Fn(u64) -> u64,
     ) -> Result<(), OpenError> {
         let (mut next, mut under_way) = (0, 0);
-        let mut heard = clock::now();
+        let (mut heard, mut looks) = (clock::now(), 0);
         while next < len || under_way > 0 {
             let now = clock::now();
             let want = self.want(under_way, now).min(len - next);
@@ -150,13 +158,14 @@ impl Opening {
             tester.step();
             let (learner, mut came) = (&mut self.learner, 0);
             tester.receive(TO_AZURE, |frame| came += u64::from(learner.see(frame)))?;
+            looks += 1;
             if came > 0 {
-                heard = now;
+                (heard, looks) = (now, 0);
                 under_way = under_way.saturating_sub(came);
-            } else if now.since(heard) > STALL {
+            } else if now.since(heard) > STALL && looks > STALL_LOOKS {
                 // Lost: the next round has them.
                 under_way = 0;
-                heard = now;
+                (heard, looks) = (now, 0);
             }
             if now > until {
                 break;

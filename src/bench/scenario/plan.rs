@@ -29,8 +29,9 @@ pub struct Plan {
     pub compiled: Compiled,
 }
 
-/// Flows that a gateway may know where limits are ample.
-const AMPLE_FLOWS: u64 = 16 << 20;
+/// The fewest flows that a gateway may know where limits are ample; else it is twice as many as it
+/// will know, since a larger table is a slower one.
+const AMPLE_FLOWS: u64 = 200_000;
 /// A bucket that no batch empties: a second at the highest rate.
 const AMPLE_BYTES: u64 = 50_000_000_000;
 /// Bits of the prefixes by which a gateway finds VMs for destinations in routes.
@@ -52,7 +53,7 @@ impl Scenario {
         let mut plan = Plan { model, compiled };
         plan.meet_neighbours(self.spec.way);
         if self.spec.limits == Limits::Ample {
-            plan.raise_limits();
+            plan.raise_limits(self.spec.flows.saturating_mul(2).max(AMPLE_FLOWS));
         }
         if self.has_prefixes() {
             plan.load(self).map_err(|why| refused(why.to_string()))?;
@@ -75,7 +76,7 @@ impl Plan {
     }
 
     /// Puts policers and a census in place that never refuse.
-    fn raise_limits(&mut self) {
+    fn raise_limits(&mut self, flows: u64) {
         let tables = &mut self.compiled.tables;
         let bandwidth = Rate::kbps(Rate::MOST_KBPS).expect("the most is in range");
         let raise = |own: &LinkPolicer| LinkPolicer {
@@ -91,7 +92,7 @@ impl Plan {
                 bits: Arc::new(Policer::new(bandwidth, AMPLE_BYTES)),
                 packets: counted(),
                 new_flows: counted(),
-                flows: Arc::new(Census::new(GATEWAY_IDLE, AMPLE_FLOWS)),
+                flows: Arc::new(Census::new(GATEWAY_IDLE, flows)),
             };
         }
         tables.gateways = Arc::new(gateways);

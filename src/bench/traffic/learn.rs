@@ -124,3 +124,62 @@ fn source(frame: &[u8]) -> Option<(u32, u16, &[u8])> {
         payload,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::build::Packet;
+    use crate::wire::eth::MacAddr;
+    use crate::wire::vlan::TagStack;
+
+    const STACKS: [TagStack; 3] =
+        [TagStack::UNTAGGED, TagStack::single(200), TagStack::double(1001, 200)];
+
+    /// What a translator made of flow `seq`, as a frame built by other means.
+    fn translated(trial: u16, seq: u64, port: u16, tags: TagStack) -> Vec<u8> {
+        let mut payload = [0; 30];
+        Probe { trial, seq, ..Probe::default() }.write(&mut payload);
+        let packet = Packet::ip4([198, 18, 0, 9], [198, 19, 1, 1]).udp(port, 443, &payload);
+        packet.eth(MacAddr::ZERO, MacAddr::ZERO).tags(tags).build()
+    }
+
+    #[test]
+    fn each_flow_s_outside_is_noted_behind_any_tags() {
+        let mut learner = Learner::new(4, 3);
+        for (seq, tags) in (0..).zip(STACKS) {
+            assert_eq!(learner.unseen(), (seq..3).collect::<Vec<_>>());
+            let port = 5000 + u16::try_from(seq).unwrap();
+            assert!(learner.see(&translated(4, seq, port, tags)));
+        }
+        assert_eq!((learner.missing(), learner.changed()), (0, 0));
+        let learned = learner.finish().expect("nothing is missing");
+        assert_eq!(learned.len(), 3);
+        assert_eq!(learned.outside(2), (0xc612_0009, 5002));
+    }
+
+    #[test]
+    fn what_is_missing_leaves_no_table_and_a_change_is_counted() {
+        let mut learner = Learner::new(4, 2);
+        assert!(learner.see(&translated(4, 1, 5000, STACKS[0])));
+        assert!(learner.see(&translated(4, 1, 5000, STACKS[0])));
+        assert_eq!(learner.changed(), 0, "the same again");
+        assert!(learner.see(&translated(4, 1, 5001, STACKS[0])));
+        assert_eq!((learner.missing(), learner.changed()), (1, 1));
+        assert_eq!(learner.finish(), None);
+    }
+
+    #[test]
+    fn other_frames_are_none_of_ours() {
+        let mut learner = Learner::new(4, 2);
+        let own = translated(4, 0, 5000, STACKS[1]);
+        let mut tcp = own.clone();
+        tcp[18 + 9] = 6;
+        let mut broken = own.clone();
+        *broken.last_mut().unwrap() ^= 1;
+        let others =
+            [translated(3, 0, 5000, STACKS[0]), translated(4, 2, 5000, STACKS[0]), tcp, broken];
+        assert!(others.iter().all(|frame| !learner.see(frame)));
+        assert!((0..own.len()).all(|cut| !learner.see(&own[..cut])), "cut off anywhere");
+        assert_eq!(learner.missing(), 2);
+    }
+}

@@ -197,3 +197,51 @@ fn a_core_that_is_not_there_is_refused() {
     let scenario = Scenario::new(small(Way::Provider, HandOver::Untagged)).unwrap();
     assert!(ring(&scenario, &[Some(1000)]).is_err());
 }
+
+/// A forwarder that loses frames: all of the first rounds, or all of them.
+struct Lossy<'a> {
+    inner: &'a mut MemoryTester,
+    lose: usize,
+}
+
+impl Tester for Lossy<'_> {
+    fn send(
+        &mut self,
+        lane: usize,
+        want: usize,
+        write: impl FnMut(&mut [u8]) -> usize,
+    ) -> io::Result<usize> {
+        self.inner.send(lane, want, write)
+    }
+
+    fn receive(&mut self, lane: usize, mut look: impl FnMut(&[u8])) -> io::Result<usize> {
+        let lose = &mut self.lose;
+        self.inner.receive(lane, |frame| {
+            if *lose > 0 {
+                *lose -= 1;
+            } else {
+                look(frame);
+            }
+        })
+    }
+
+    fn step(&mut self) {
+        self.inner.step();
+    }
+
+    fn drops(&mut self) -> io::Result<Vec<(String, u64)>> {
+        self.inner.drops()
+    }
+}
+
+#[test]
+fn what_gets_lost_while_opening_is_sent_again_and_not_for_ever() {
+    let scenario = Scenario::new(small(Way::Nat, HandOver::QinQ)).unwrap();
+    let (mut tester, device) = memory(&scenario, 1).unwrap();
+    let opened = scenario.open(&mut Lossy { inner: &mut tester, lose: 7 }).unwrap();
+    assert_eq!((opened.flows, opened.again), (300, 7));
+    assert_eq!(device.sessions().unwrap(), 300);
+    let mut all = Lossy { inner: &mut tester, lose: usize::MAX };
+    let error = scenario.open(&mut all).unwrap_err().to_string();
+    assert!(error.starts_with("300 of 300 flows did not come through in 10 rounds"), "{error}");
+}
