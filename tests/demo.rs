@@ -32,9 +32,16 @@ fn possible() -> bool {
     possible.is_ok()
 }
 
-/// The folder that a demo with this process id uses.
+/// Where the files of a demo with this process id are: in memory, below its descriptors.
 fn folder(pid: u32) -> PathBuf {
-    Path::new("/tmp").join(format!("thruway-demo-{pid}"))
+    PathBuf::from(format!("/proc/{pid}/fd"))
+}
+
+/// Nothing of a demo may be left on disk, not even for a while.
+#[track_caller]
+fn assert_no_trace(pid: u32) {
+    let path = Path::new("/tmp").join(format!("thruway-demo-{pid}"));
+    assert!(!path.exists(), "{} is there", path.display());
 }
 
 /// Processes that were started by a demo with this folder: their command line names it.
@@ -70,7 +77,7 @@ fn every_proof_holds_and_nothing_is_left() {
         return;
     }
     let child = demo(&["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let folder = folder(child.id());
+    let (pid, folder) = (child.id(), folder(child.id()));
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -90,7 +97,7 @@ fn every_proof_holds_and_nothing_is_left() {
     assert_eq!(report["ok"], true);
     assert!(output.status.success(), "{}", output.status);
     vanish(&folder);
-    assert!(!folder.exists(), "{} is still there", folder.display());
+    assert_no_trace(pid);
 }
 
 #[test]
@@ -105,11 +112,11 @@ fn a_killed_demo_takes_its_lab_with_it() {
     let reached = lines.map_while(Result::ok).any(|line| line.trim_start().starts_with("ok "));
     assert!(reached, "it ended before the first proof");
     assert_eq!(processes(&folder).len(), 2, "the provider's process and Microsoft's");
+    assert_no_trace(guard.0.id());
     guard.0.kill().unwrap();
     guard.0.wait().unwrap();
     vanish(&folder);
-    // What a killed process cannot remove, the next demo does.
-    let _ = fs::remove_dir_all(&folder);
+    assert_no_trace(guard.0.id());
 }
 
 #[test]
@@ -130,5 +137,5 @@ fn a_demo_that_nobody_reads_any_more_ends_quietly_and_takes_its_lab_with_it() {
     let status = guard.0.wait().unwrap();
     assert_eq!((status.code(), errors.as_str()), (Some(141), ""), "as SIGPIPE ends a program");
     vanish(&folder);
-    assert!(!folder.exists(), "{} is still there", folder.display());
+    assert_no_trace(guard.0.id());
 }

@@ -14,6 +14,7 @@ mod screen;
 mod signals;
 mod site;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use miette::{Result, miette};
@@ -119,7 +120,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     need_tun()?;
     let screen = Screen::new(args.json, args.step);
     let scratch = Scratch::new()?;
-    let signals = Signals::listen(scratch.path().to_owned())?;
+    let signals = Signals::listen(scratch.on_disk_path().map(Path::to_owned))?;
     screen.open()?;
     let site = Site::build(scratch, |what| screen.built(what))?;
     screen.line("")?;

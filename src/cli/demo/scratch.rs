@@ -1,5 +1,5 @@
-//! Where do the demo's files live? In a folder of its own that goes with it; one that a killed
-//! demo left is cleared away by the next.
+//! Where do the demo's files live? In a folder in memory that goes with the process, or where the
+//! kernel gives none in one below `/tmp`; what a killed demo left there the next one clears away.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -7,15 +7,29 @@ use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 
+use crate::lab::Folder;
+
 const PREFIX: &str = "thruway-demo-";
 
 /// A folder for sockets and the configuration; dropping it removes it.
 #[derive(Debug)]
-pub(super) struct Scratch(PathBuf);
+pub(super) enum Scratch {
+    /// In memory.
+    Memory(Folder),
+    /// On disk.
+    Disk(PathBuf),
+}
 
 impl Scratch {
     /// A new folder that nobody else may enter.
     pub(super) fn new() -> Result<Self> {
+        match Folder::new() {
+            Ok(folder) => Ok(Self::Memory(folder)),
+            Err(_) => Self::on_disk(),
+        }
+    }
+
+    fn on_disk() -> Result<Self> {
         // Not the system's word for temporary files: a socket's path has 107 bytes at most.
         let parent = Path::new("/tmp");
         clear_leftovers(parent);
@@ -25,24 +39,32 @@ impl Scratch {
             .create(&path)
             .into_diagnostic()
             .wrap_err_with(|| format!("cannot make the folder {}", path.display()))?;
-        Ok(Self(path))
+        Ok(Self::Disk(path))
     }
 
     /// A file in it.
     pub(super) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        match self {
+            Self::Memory(folder) => folder.path().join(name),
+            Self::Disk(path) => path.join(name),
+        }
     }
 
-    /// The folder.
-    pub(super) fn path(&self) -> &Path {
-        &self.0
+    /// What has to be removed when the process ends without dropping this.
+    pub(super) fn on_disk_path(&self) -> Option<&Path> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Disk(path) => Some(path),
+        }
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It may be gone already.
-        let _ = fs::remove_dir_all(&self.0);
+        if let Self::Disk(path) = self {
+            // It may be gone already.
+            let _ = fs::remove_dir_all(path);
+        }
     }
 }
 
@@ -63,6 +85,16 @@ fn clear_leftovers(parent: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_on_disk_goes_when_it_is_dropped() {
+        let scratch = Scratch::on_disk().unwrap();
+        let path = scratch.on_disk_path().unwrap().to_owned();
+        assert_eq!(scratch.file("a").parent(), Some(path.as_path()));
+        fs::write(scratch.file("a"), "text").unwrap();
+        drop(scratch);
+        assert!(!path.exists());
+    }
 
     #[test]
     fn folders_of_dead_demos_go_and_others_stay() {
