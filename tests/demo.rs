@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -138,4 +140,34 @@ fn a_demo_that_nobody_reads_any_more_ends_quietly_and_takes_its_lab_with_it() {
     assert_eq!((status.code(), errors.as_str()), (Some(141), ""), "as SIGPIPE ends a program");
     vanish(&folder);
     assert_no_trace(guard.0.id());
+}
+
+/// Nobody, on Linux.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn an_unprivileged_user_s_demo_runs_in_a_user_namespace() {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !root || !possible() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    // Where nobody may read it.
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path().join("thruway");
+    fs::copy(env!("CARGO_BIN_EXE_thruway"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["demo", "--json"]).uid(NOBODY).gid(NOBODY).current_dir("/");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("the demo cannot run here") {
+        println!("skipped: {errors}");
+        return;
+    }
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}; it said {errors}"));
+    let proofs = report["proofs"].as_array().unwrap();
+    let broken: Vec<_> = proofs.iter().filter(|proof| proof["ok"] != true).collect();
+    assert!(output.status.success() && broken.is_empty(), "{broken:#?}");
 }

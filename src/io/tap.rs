@@ -18,7 +18,7 @@ use super::mail::Mail;
 use super::netns::{self, Netns};
 use super::port::Counts;
 use super::steer;
-use super::sys::{bpf, interface::Interfaces, tun};
+use super::sys::{bpf, interface::Interfaces, netlink, tun};
 use crate::frame::{BATCH, Batch, HEADROOM, Outgoing, Pool, ROOM, Row};
 use crate::ids::PortId;
 use crate::time::Now;
@@ -108,7 +108,8 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     }
     let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
     interfaces.set_mtu(name, spec.mtu).map_err(context.to("set its MTU"))?;
-    let queue = interfaces.set_queue_len(name, QUEUE_LEN);
+    let index = interfaces.index(name).map_err(context.to("find it"))?;
+    let queue = netlink::set_queue_len(index, QUEUE_LEN);
     queue.map_err(context.to("set the length of its queue"))?;
     if let Some(mac) = spec.mac {
         interfaces.set_mac(name, mac).map_err(context.to("set its MAC address"))?;
@@ -116,7 +117,6 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     if spec.up {
         interfaces.set_up(name, true).map_err(context.to("set it up"))?;
     }
-    let index = interfaces.index(name).map_err(context.to("find it"))?;
     Ok(OpenTap { name: name.to_owned(), interfaces, index, fds, steering })
 }
 
