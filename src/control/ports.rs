@@ -94,6 +94,11 @@ impl Ports {
     }
 
     /// Looks at every port, brings back those that are gone, passes on the loss of links, and
+    /// Frames that the kernel dropped before a port could receive them, by port.
+    pub fn medium_drops(&mut self) -> Vec<u64> {
+        self.ports.iter_mut().map(Port::medium_drops).collect()
+    }
+
     /// returns what changed.
     pub fn watch(&mut self, now: Now, loss: &[LossPath]) -> Vec<Change> {
         let mut changes = Vec::new();

@@ -151,7 +151,7 @@ impl Sources<'_> {
     }
 
     /// Ports.
-    pub fn ports(&self, ports: &Ports) -> Vec<Port> {
+    pub fn ports(&self, ports: &Ports, medium_drops: &[u64]) -> Vec<Port> {
         let named = self.model.ports.iter().zip(ports.iter()).enumerate();
         let sum = |id: PortId, of: fn(&crate::tables::counters::PortCounters) -> &_| {
             total(self.counters, |own| of(own.port(id)))
@@ -171,6 +171,7 @@ impl Sources<'_> {
                     rx_frames: sum(id, |own| &own.rx_frames),
                     rx_bytes: sum(id, |own| &own.rx_bytes),
                     tx_frames: sum(id, |own| &own.tx_frames),
+                    medium_drops: medium_drops.get(index).copied().unwrap_or(0),
                     tx_bytes: sum(id, |own| &own.tx_bytes),
                     dropped: sum(id, |own| &own.dropped),
                 }

@@ -101,6 +101,9 @@ pub struct Port {
     pub tx_bytes: u64,
     /// Packets that came in here, or were to go out here, and were dropped.
     pub dropped: u64,
+    /// Frames that the kernel dropped before they came in: its queue to this process was full, or
+    /// had no carrier. They are in no other number.
+    pub medium_drops: u64,
 }
 
 /// One link of a circuit's peering, on one side.

@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod error;
+mod device;
 pub mod guard;
 mod mail;
 pub mod memory;

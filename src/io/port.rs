@@ -86,8 +86,11 @@ pub struct Port {
     medium: Medium,
     /// Whether a carrier is wanted; shared with the TAP's queues.
     lit: Arc<AtomicBool>,
-    /// Ring drops of sockets that were read already.
-    ring_drops: u64,
+    /// What the medium dropped: of sockets, whose counters start anew when they are read, and of
+    /// devices that are gone.
+    dropped: u64,
+    /// What was last seen of the TAP that there is.
+    dropped_here: u64,
 }
 
 #[derive(Debug)]
@@ -127,7 +130,7 @@ impl Port {
                 (Medium::Memory(plug.clone()), queues)
             }
         };
-        Ok((Port { spec, medium, lit, ring_drops: 0 }, queues))
+        Ok((Port { spec, medium, lit, dropped: 0, dropped_here: 0 }, queues))
     }
 
     /// The interface's name, or the memory port's.
@@ -234,11 +237,12 @@ impl Port {
                     return Ok(());
                 }
                 *open = new_tap(spec, queues)?;
+                self.dropped += std::mem::take(&mut self.dropped_here);
                 mail.iter().zip(&open.fds).for_each(|(mail, fd)| mail.send(Arc::clone(fd)));
             }
             (PortKind::Packet(spec), Medium::Packet { interfaces, index, sockets, mail }) => {
                 let (new, new_index) = new_packet(spec, queues)?;
-                self.ring_drops += drops(sockets);
+                self.dropped += drops(sockets);
                 *sockets = new.channels.iter().map(Channel::socket).collect();
                 mail.iter().zip(new.channels).for_each(|(mail, channel)| mail.send(channel));
                 (*interfaces, *index) = (new.interfaces, new_index);
@@ -248,12 +252,18 @@ impl Port {
         if self.is_held() { self.set_carrier(false) } else { Ok(()) }
     }
 
-    /// Frames that were lost because a queue's receive ring was full, since the port was opened.
-    pub fn ring_drops(&mut self) -> u64 {
-        if let Medium::Packet { sockets, .. } = &self.medium {
-            self.ring_drops += drops(sockets);
+    /// Frames for this port that the kernel dropped before a queue could receive them, since the
+    /// port was opened: no [`Counts`] have them. Those of a TAP had a full queue or no carrier,
+    /// those of a packet port a full ring.
+    pub fn medium_drops(&mut self) -> u64 {
+        match &self.medium {
+            Medium::Tap { open, .. } => {
+                self.dropped_here = open.dropped().unwrap_or(self.dropped_here);
+            }
+            Medium::Packet { sockets, .. } => self.dropped += drops(sockets),
+            Medium::Memory(_) => {}
         }
-        self.ring_drops
+        self.dropped + self.dropped_here
     }
 }
 
