@@ -15,6 +15,7 @@ use crate::io::LinkState;
 use crate::model::{Billing, Model, PortKind};
 use crate::nat::SessionView;
 use crate::neighbour::EntryState;
+use crate::tables::counters::INSTANCES;
 use crate::tables::{Counters, Role};
 use crate::time::{Now, Span};
 
@@ -132,7 +133,7 @@ impl Sources<'_> {
         gateways
             .map(|(index, own)| {
                 let id = GatewayId::from_index(index);
-                let instances = usize::from(own.instances).min(8);
+                let instances = usize::from(own.instances).min(INSTANCES);
                 let limits = own.limits.as_ref();
                 Gateway {
                     vnet: own.name.clone(),
