@@ -12,7 +12,7 @@ use super::view::{
 use crate::compile::{Compiled, MeterName, Side};
 use crate::ids::{GatewayId, Link, MeterId, PortId};
 use crate::io::LinkState;
-use crate::model::{Billing, Model, PortKind};
+use crate::model::{Billing, Model};
 use crate::nat::SessionView;
 use crate::neighbour::EntryState;
 use crate::tables::counters::INSTANCES;
@@ -163,18 +163,15 @@ impl Sources<'_> {
                 Port {
                     name: own.name.to_string(),
                     kind: port.kind().to_owned(),
-                    interface: match &own.kind {
-                        PortKind::Memory => None,
-                        kind => kind.interface().map(|(name, _)| name.to_owned()),
-                    },
+                    interface: own.kind.interface().map(|(name, _)| name.to_owned()),
                     state: state_name(state).to_owned(),
                     queues: self.counters.len(),
                     rx_frames: sum(id, |own| &own.rx_frames),
                     rx_bytes: sum(id, |own| &own.rx_bytes),
                     tx_frames: sum(id, |own| &own.tx_frames),
-                    medium_drops: medium_drops.get(index).copied().unwrap_or(0),
                     tx_bytes: sum(id, |own| &own.tx_bytes),
                     dropped: sum(id, |own| &own.dropped),
+                    medium_drops: medium_drops.get(index).copied().unwrap_or(0),
                 }
             })
             .collect()

@@ -83,7 +83,7 @@ pub fn drops(workers: &[&Counters]) -> Vec<Drop> {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// `tap`, `packet`, `memory`.
+    /// `tap`, `packet`, `memory`, `pcap`.
     pub kind: String,
     /// The interface behind it.
     pub interface: Option<String>,
