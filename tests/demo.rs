@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -32,9 +34,16 @@ fn possible() -> bool {
     possible.is_ok()
 }
 
-/// The folder that a demo with this process id uses.
+/// Where the files of a demo with this process id are: in memory, below its descriptors.
 fn folder(pid: u32) -> PathBuf {
-    Path::new("/tmp").join(format!("thruway-demo-{pid}"))
+    PathBuf::from(format!("/proc/{pid}/fd"))
+}
+
+/// Nothing of a demo may be left on disk, not even for a while.
+#[track_caller]
+fn assert_no_trace(pid: u32) {
+    let path = Path::new("/tmp").join(format!("thruway-demo-{pid}"));
+    assert!(!path.exists(), "{} is there", path.display());
 }
 
 /// Processes that were started by a demo with this folder: their command line names it.
@@ -70,7 +79,7 @@ fn every_proof_holds_and_nothing_is_left() {
         return;
     }
     let child = demo(&["--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let folder = folder(child.id());
+    let (pid, folder) = (child.id(), folder(child.id()));
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -90,7 +99,7 @@ fn every_proof_holds_and_nothing_is_left() {
     assert_eq!(report["ok"], true);
     assert!(output.status.success(), "{}", output.status);
     vanish(&folder);
-    assert!(!folder.exists(), "{} is still there", folder.display());
+    assert_no_trace(pid);
 }
 
 #[test]
@@ -105,11 +114,11 @@ fn a_killed_demo_takes_its_lab_with_it() {
     let reached = lines.map_while(Result::ok).any(|line| line.trim_start().starts_with("ok "));
     assert!(reached, "it ended before the first proof");
     assert_eq!(processes(&folder).len(), 2, "the provider's process and Microsoft's");
+    assert_no_trace(guard.0.id());
     guard.0.kill().unwrap();
     guard.0.wait().unwrap();
     vanish(&folder);
-    // What a killed process cannot remove, the next demo does.
-    let _ = fs::remove_dir_all(&folder);
+    assert_no_trace(guard.0.id());
 }
 
 #[test]
@@ -130,5 +139,35 @@ fn a_demo_that_nobody_reads_any_more_ends_quietly_and_takes_its_lab_with_it() {
     let status = guard.0.wait().unwrap();
     assert_eq!((status.code(), errors.as_str()), (Some(141), ""), "as SIGPIPE ends a program");
     vanish(&folder);
-    assert!(!folder.exists(), "{} is still there", folder.display());
+    assert_no_trace(guard.0.id());
+}
+
+/// Nobody, on Linux.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn an_unprivileged_user_s_demo_runs_in_a_user_namespace() {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if !root || !possible() {
+        println!("skipped: only root can become somebody else");
+        return;
+    }
+    // Where nobody may read it.
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path().join("thruway");
+    fs::copy(env!("CARGO_BIN_EXE_thruway"), &program).unwrap();
+    let mut command = Command::new(&program);
+    command.args(["demo", "--json"]).uid(NOBODY).gid(NOBODY).current_dir("/");
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    if errors.contains("the demo cannot run here") {
+        println!("skipped: {errors}");
+        return;
+    }
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}; it said {errors}"));
+    let proofs = report["proofs"].as_array().unwrap();
+    let broken: Vec<_> = proofs.iter().filter(|proof| proof["ok"] != true).collect();
+    assert!(output.status.success() && broken.is_empty(), "{broken:#?}");
 }

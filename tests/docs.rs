@@ -130,7 +130,10 @@ fn every_drop_reason_is_explained() {
         let meaning = reason.doc().split_whitespace().collect::<Vec<_>>().join(" ");
         writeln!(page, "| `{}` | {meaning} | {stages} |", reason.name()).expect("a string grows");
     }
-    page += "\nA dash: ports, rings and workers drop it, or more than one stage by common code.\n";
+    page += "\nA dash: ports, rings and workers drop it, or more than one stage by common code.\n\
+        \nFrames that the kernel dropped before thruway could receive them have no name here and are \
+        in no sum:\nthose of a TAP whose queue was full or had no carrier, and of a packet port whose \
+        ring was full.\n`thruway show ports` tells their number as `medium drops`.\n";
     expect_current("docs/drops.md", &page);
 }
 

@@ -13,6 +13,7 @@ mod screen;
 mod signals;
 mod site;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use miette::{IntoDiagnostic, Result, miette};
@@ -117,7 +118,7 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     need_tun()?;
     let screen = Screen::new(args.json, args.step);
     let scratch = Scratch::new("demo").into_diagnostic()?;
-    let signals = Signals::listen(scratch.path().to_owned())?;
+    let signals = Signals::listen(scratch.on_disk().map(Path::to_owned))?;
     screen.open()?;
     let site = Site::build(scratch, |what| screen.built(what))?;
     screen.line("")?;

@@ -11,10 +11,13 @@ use super::{NeighbourSpec, vnets};
 use crate::flow::Census;
 use crate::frame::DropReason;
 use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
-use crate::model::{Circuit, Gateway as ModelGateway, GatewayIcmp, Model, VNet};
+use crate::model::{Circuit, Gateway as ModelGateway, GatewayIcmp, MAX_INSTANCES, Model, VNet};
 use crate::police::{Policer, Rate};
+use crate::tables::counters::INSTANCES;
 use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
 use crate::tables::{Gateway, NextHop, Role};
+
+const _: () = assert!(MAX_INSTANCES as usize <= INSTANCES, "each instance has its counter");
 
 /// Adds every routing domain and names it in the attachments that use it.
 pub(super) fn add(build: &mut Builder<'_>) {

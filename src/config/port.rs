@@ -8,10 +8,11 @@ use super::read::{Ctx, Entry, Node, Section, titled};
 use super::schema;
 use super::value::{boolean, choice, integer, list, mac, name, text};
 use crate::model::{
-    Cable, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, ONE_TAG_MTU, Port, PortKind, PortName,
+    Cable, CapturePace, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, ONE_TAG_MTU, Port, PortKind,
+    PortName,
 };
 
-const KINDS: [&str; 4] = ["tap", "packet", "xdp", "memory"];
+const KINDS: [&str; 5] = ["tap", "packet", "xdp", "memory", "pcap"];
 
 /// A port. Without an MTU of its own it has [`ONE_TAG_MTU`], until it is known what crosses it.
 pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
@@ -24,7 +25,8 @@ pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
     let queues = table.read("queues", |c, n| integer(c, n, 1..=MAX_QUEUES));
     let accept_88a8 = table.read("accept_88a8", boolean).unwrap_or(false);
     let allow = table.read("allow", |c, n| choice(c, n, &[("host-interface", true)]));
-    if allow.is_some() && matches!(kind, Some(PortKind::Tap { .. } | PortKind::Memory)) {
+    let of_the_host = matches!(kind, Some(PortKind::Packet { .. } | PortKind::Xdp { .. }));
+    if allow.is_some() && kind.is_some() && !of_the_host {
         table.error(
             "allow",
             format!("{} takes no interface of the host", table.title),
@@ -54,14 +56,18 @@ fn kind(table: &Section<'_, '_>, netns: Option<PathBuf>) -> Option<PortKind> {
                 .label("expected exactly one kind")
                 .help(
                     "give it one of: tap = \"DEVICE\", packet = \"INTERFACE\", \
-                     xdp = \"INTERFACE\", memory = true",
+                     xdp = \"INTERFACE\", memory = true, pcap = { in = \"FILE\" }",
                 ),
         );
     };
+    if let ("memory" | "pcap", Some(_)) = (key, &netns) {
+        let message = format!("{} has no interface, and so no namespace", table.title);
+        table.error("netns", message, "leave `netns` out");
+    }
+    if key == "pcap" {
+        return table.read(key, captures);
+    }
     if key == "memory" {
-        if netns.is_some() {
-            table.error("netns", "a port in memory is in no namespace", "leave `netns` out");
-        }
         let memory = table.read("memory", boolean)?;
         if !memory {
             table.error("memory", "`memory` is false", "write memory = true, or another kind");
@@ -81,6 +87,24 @@ fn kind(table: &Section<'_, '_>, netns: Option<PathBuf>) -> Option<PortKind> {
             PortKind::Xdp { ifname, netns }
         }
     })
+}
+
+fn captures(ctx: &Ctx, node: &Node<'_>) -> Option<PortKind> {
+    let table = Section::open(ctx, node, "`pcap`", &schema::PCAP)?;
+    let input = table.read("in", text).map(PathBuf::from);
+    let output = table.read("out", text).map(PathBuf::from);
+    let paces = [("capture", CapturePace::Capture), ("none", CapturePace::Unpaced)];
+    let pace = table.read("pace", |c, n| choice(c, n, &paces));
+    if table.get("in").is_none() && table.get("out").is_none() {
+        return ctx.report(
+            Problem::error(node.span.clone(), "`pcap` names no capture")
+                .help("write pcap = { in = \"FILE\", out = \"FILE\" }, or one of the two"),
+        );
+    }
+    if pace.is_some() && table.get("in").is_none() {
+        table.error("pace", "there is no capture to pace", "`pace` goes with `in`");
+    }
+    table.ok().then(|| PortKind::Pcap { input, output, pace: pace.unwrap_or_default() })
 }
 
 // As the kernel's dev_valid_name() has it.

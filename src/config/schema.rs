@@ -38,8 +38,10 @@ schemas! {
     API = "[api]" ["socket"];
     ICMP = "[icmp]" ["rate" "burst"];
     PORT = "[[port]]" [
-        "name" "tap" "packet" "xdp" "memory" "netns" "mtu" "mac" "queues" "accept_88a8" "allow"
+        "name" "tap" "packet" "xdp" "memory" "pcap" "netns" "mtu" "mac" "queues" "accept_88a8"
+        "allow"
     ];
+    PCAP = "pcap of a port" ["in" "out" "pace"];
     CABLE = "[[cable]]" ["ends"];
     DIRECT = "[direct.NAME]" ["speed" "encapsulation" "ports"];
     PER_LINK = "primary and secondary" ["primary" "secondary"];

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use crate::compile::LossPath;
 use crate::ids::PortId;
 use crate::io::{
-    LinkState, Netns, PacketSpec, Port, PortError, PortKind, PortSpec, Queue, TapSpec, memory,
+    CaptureSpec, LinkState, Netns, Pace, PacketSpec, Port, PortError, PortKind, PortSpec, Queue,
+    TapSpec, memory,
 };
 use crate::model::{self, Model, PortName};
 use crate::time::{Now, Span};
@@ -93,9 +94,9 @@ impl Ports {
         self.ports.iter().zip(self.states.iter().copied())
     }
 
-    /// Frames that each port's rings had no room for.
-    pub fn ring_drops(&mut self) -> Vec<u64> {
-        self.ports.iter_mut().map(Port::ring_drops).collect()
+    /// Frames that the kernel dropped before a port could receive them, by port.
+    pub fn medium_drops(&mut self) -> Vec<u64> {
+        self.ports.iter_mut().map(Port::medium_drops).collect()
     }
 
     /// Looks at every port, brings back those that are gone, passes on the loss of links, and
@@ -165,6 +166,15 @@ fn kind(
             Some(plug) => Ok(PortKind::Memory { name: name.to_string(), plug }),
             None => Err(OpenError::NoCable { name }),
         },
+        model::PortKind::Pcap { input, output, pace } => Ok(PortKind::Capture(CaptureSpec {
+            name: name.to_string(),
+            input: input.clone(),
+            output: output.clone(),
+            pace: match pace {
+                model::CapturePace::Capture => Pace::Capture,
+                model::CapturePace::Unpaced => Pace::Unpaced,
+            },
+        })),
     }
 }
 

@@ -12,9 +12,10 @@ use super::view::{
 use crate::compile::{Compiled, MeterName, Side};
 use crate::ids::{GatewayId, Link, MeterId, PortId};
 use crate::io::LinkState;
-use crate::model::{Billing, Model, PortKind};
+use crate::model::{Billing, Model};
 use crate::nat::SessionView;
 use crate::neighbour::EntryState;
+use crate::tables::counters::INSTANCES;
 use crate::tables::{Counters, Role};
 use crate::time::{Now, Span};
 
@@ -134,7 +135,7 @@ impl Sources<'_> {
         gateways
             .map(|(index, own)| {
                 let id = GatewayId::from_index(index);
-                let instances = usize::from(own.instances).min(8);
+                let instances = usize::from(own.instances).min(INSTANCES);
                 let limits = own.limits.as_ref();
                 Gateway {
                     vnet: own.name.clone(),
@@ -153,22 +154,18 @@ impl Sources<'_> {
     }
 
     /// Ports.
-    pub fn ports(&self, ports: &mut Ports) -> Vec<Port> {
-        let lost = ports.ring_drops();
-        let named = self.model.ports.iter().zip(ports.iter()).zip(lost).enumerate();
+    pub fn ports(&self, ports: &Ports, medium_drops: &[u64]) -> Vec<Port> {
+        let named = self.model.ports.iter().zip(ports.iter()).enumerate();
         let sum = |id: PortId, of: fn(&crate::tables::counters::PortCounters) -> &_| {
             total(self.counters, |own| of(own.port(id)))
         };
         named
-            .map(|(index, ((own, (port, state)), ring_full))| {
+            .map(|(index, (own, (port, state)))| {
                 let id = PortId::from_index(index);
                 Port {
                     name: own.name.to_string(),
                     kind: port.kind().to_owned(),
-                    interface: match &own.kind {
-                        PortKind::Memory => None,
-                        kind => kind.interface().map(|(name, _)| name.to_owned()),
-                    },
+                    interface: own.kind.interface().map(|(name, _)| name.to_owned()),
                     state: state_name(state).to_owned(),
                     queues: self.counters.len(),
                     rx_frames: sum(id, |own| &own.rx_frames),
@@ -176,7 +173,7 @@ impl Sources<'_> {
                     tx_frames: sum(id, |own| &own.tx_frames),
                     tx_bytes: sum(id, |own| &own.tx_bytes),
                     dropped: sum(id, |own| &own.dropped),
-                    ring_full,
+                    medium_drops: medium_drops.get(index).copied().unwrap_or(0),
                 }
             })
             .collect()

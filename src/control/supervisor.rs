@@ -291,6 +291,10 @@ impl Running {
     }
 
     fn answer(&mut self, query: Query) {
+        let medium_drops = match query.topic {
+            Topic::Ports => self.ports.medium_drops(),
+            _ => Vec::new(),
+        };
         let counters: Vec<&Counters> = self.counters.iter().map(Arc::as_ref).collect();
         let sources = Sources { model: &self.model, compiled: &self.compiled, counters: &counters };
         let now = clock::now();
@@ -303,7 +307,7 @@ impl Running {
             Topic::Arp => to_json(sources.arp(&self.plane, now)),
             Topic::Routes => to_json(sources.routes()),
             Topic::Gateways => to_json(sources.gateways(now)),
-            Topic::Ports => to_json(sources.ports(&mut self.ports)),
+            Topic::Ports => to_json(sources.ports(&self.ports, &medium_drops)),
             Topic::Drops => to_json(super::view::drops(&counters)),
             Topic::Nat => {
                 self.ask_sessions(query.reply, now);

@@ -83,7 +83,7 @@ pub fn drops(workers: &[&Counters]) -> Vec<Drop> {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// `tap`, `packet`, `memory`.
+    /// `tap`, `packet`, `memory`, `pcap`.
     pub kind: String,
     /// The interface behind it.
     pub interface: Option<String>,
@@ -101,8 +101,9 @@ pub struct Port {
     pub tx_bytes: u64,
     /// Packets that came in here, or were to go out here, and were dropped.
     pub dropped: u64,
-    /// Frames that the kernel lost before they came in: the receive ring was full.
-    pub ring_full: u64,
+    /// Frames that the kernel dropped before they came in: its queue to this process was full, or
+    /// had no carrier. They are in no other number.
+    pub medium_drops: u64,
 }
 
 /// One link of a circuit's peering, on one side.

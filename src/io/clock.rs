@@ -2,7 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::time::Now;
+use crate::time::{Now, Span};
 
 pub use super::sys::tsc::ticks;
 
@@ -25,6 +25,13 @@ pub fn raw() -> Now {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads clocks")]
 pub fn stamp() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
+/// What the wall's clock, since 1970, shows beyond [`now`]; it changes when somebody sets that.
+pub fn wall_ahead() -> Span {
+    let wall = clock_gettime(ClockId::Realtime);
+    let since_1970 = wall.tv_sec.cast_unsigned() * 1_000_000_000 + wall.tv_nsec.cast_unsigned();
+    Span(since_1970.saturating_sub(now().0))
 }
 
 #[cfg(test)]

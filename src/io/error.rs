@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::pcap::CaptureError;
 use super::sys::interface::NAME_MAX;
 
 /// Why a port cannot be opened or changed.
@@ -121,6 +122,12 @@ pub enum PortError {
         /// What the host uses it for.
         why: String,
     },
+    /// The capture that a port reads.
+    #[error("cannot read {0}; `in` takes a pcap or pcapng file of Ethernet frames")]
+    CaptureIn(CaptureError),
+    /// The capture that a port writes.
+    #[error("cannot write {0}; `out` takes a file in a folder that is there")]
+    CaptureOut(CaptureError),
     /// The network namespace cannot be entered.
     #[error("the network namespace {place} of `{name}` cannot be entered: {source}")]
     Namespace {

@@ -3,11 +3,13 @@
 //! ```text
 //!  control ── Port ──┐ link state, carrier, reopen
 //!                    │
-//!  worker ── Queue ──┴── tap | packet | memory ── sys
+//!  worker ── Queue ──┴── tap | packet | memory | capture ── sys
 //!        └── Sleeper (poll), clock
 //! ```
 
+pub mod capture;
 pub mod clock;
+mod device;
 pub mod error;
 pub mod guard;
 mod mail;
@@ -25,6 +27,7 @@ pub mod tap;
 #[cfg(test)]
 mod tests;
 
+pub use capture::{CaptureSpec, Pace};
 pub use error::PortError;
 pub use netns::Netns;
 pub use packet::PacketSpec;

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::capture::{self, CaptureSpec};
 use super::error::{Context, PortError};
 use super::mail::Mail;
 use super::memory::Plug;
@@ -42,24 +43,28 @@ pub enum PortKind {
         /// The side.
         plug: Plug,
     },
+    /// Captures: one that is read, one that is written.
+    Capture(CaptureSpec),
 }
 
 impl PortKind {
-    /// The interface's name, or the memory port's.
+    /// The interface's name, or the port's own where there is no interface.
     pub fn name(&self) -> &str {
         match self {
+            PortKind::Capture(spec) => &spec.name,
             PortKind::Tap(spec) => &spec.name,
             PortKind::Packet(spec) => &spec.name,
             PortKind::Memory { name, .. } => name,
         }
     }
 
-    /// The kind in one word: `tap`, `packet`, `memory`.
+    /// The kind in one word: `tap`, `packet`, `memory`, `pcap`.
     pub fn word(&self) -> &'static str {
         match self {
             PortKind::Tap(_) => "tap",
             PortKind::Packet(_) => "packet",
             PortKind::Memory { .. } => "memory",
+            PortKind::Capture(_) => "pcap",
         }
     }
 }
@@ -86,8 +91,11 @@ pub struct Port {
     medium: Medium,
     /// Whether a carrier is wanted; shared with the TAP's queues.
     lit: Arc<AtomicBool>,
-    /// Ring drops of sockets that were read already.
-    ring_drops: u64,
+    /// What the medium dropped: of sockets, whose counters start anew when they are read, and of
+    /// devices that are gone.
+    dropped: u64,
+    /// What was last seen of the TAP that there is.
+    dropped_here: u64,
 }
 
 #[derive(Debug)]
@@ -103,6 +111,7 @@ enum Medium {
         mail: Vec<Mail<Channel>>,
     },
     Memory(Plug),
+    Capture,
 }
 
 impl Port {
@@ -126,16 +135,20 @@ impl Port {
                 let queues = plug.clone().into_queues().into_iter().map(Queue::Memory).collect();
                 (Medium::Memory(plug.clone()), queues)
             }
+            PortKind::Capture(captures) => {
+                let queues = capture::open(captures, spec.queues, &lit)?.into_iter();
+                (Medium::Capture, queues.map(|queue| Queue::Capture(Box::new(queue))).collect())
+            }
         };
-        Ok((Port { spec, medium, lit, ring_drops: 0 }, queues))
+        Ok((Port { spec, medium, lit, dropped: 0, dropped_here: 0 }, queues))
     }
 
-    /// The interface's name, or the memory port's.
+    /// The interface's name, or the port's own where there is no interface.
     pub fn name(&self) -> &str {
         self.spec.kind.name()
     }
 
-    /// The kind in one word: `tap`, `packet`, `memory`.
+    /// The kind in one word: `tap`, `packet`, `memory`, `pcap`.
     pub fn kind(&self) -> &'static str {
         self.spec.kind.word()
     }
@@ -149,12 +162,12 @@ impl Port {
         }
     }
 
-    /// The interface's MTU in bytes; `None` for a memory port or when it is gone.
+    /// The interface's MTU in bytes; `None` where there is none or when it is gone.
     pub fn mtu(&self) -> Option<u32> {
         self.interface().and_then(|(name, i)| i.mtu(name).ok())
     }
 
-    /// The MAC address of the kernel's side; `None` for a memory port or when it is gone.
+    /// The MAC address of the kernel's side; `None` where there is none or when it is gone.
     pub fn mac(&self) -> Option<MacAddr> {
         self.interface().and_then(|(name, i)| i.mac(name).ok())
     }
@@ -164,7 +177,7 @@ impl Port {
         match &self.medium {
             Medium::Tap { open, .. } => Some((&open.name, &open.interfaces)),
             Medium::Packet { interfaces, .. } => Some((self.name(), interfaces)),
-            Medium::Memory(_) => None,
+            Medium::Memory(_) | Medium::Capture => None,
         }
     }
 
@@ -173,6 +186,8 @@ impl Port {
     pub fn link_state(&self) -> LinkState {
         match &self.medium {
             Medium::Memory(plug) => plug.link_state(),
+            Medium::Capture if self.is_held() => LinkState::NoCarrier,
+            Medium::Capture => LinkState::Up,
             // A new device may have taken the name: then ours is gone all the same.
             Medium::Tap { open, .. } if !open.is_in_place() => LinkState::Gone,
             Medium::Tap { open, .. } => interface_state(&open.interfaces, &open.name, open.index),
@@ -188,7 +203,8 @@ impl Port {
     }
 
     /// Passes a loss of link on to whoever is connected to the port, or takes it back: a TAP's or
-    /// memory port's carrier, a packet port's interface down (its veth peer loses carrier).
+    /// memory port's carrier, a packet port's interface down (its veth peer loses carrier); a
+    /// capture pauses.
     ///
     /// # Errors
     /// When the interface is gone.
@@ -206,6 +222,7 @@ impl Port {
                 plug.set_carrier(on);
                 Ok(())
             }
+            Medium::Capture => Ok(()),
         }
     }
 
@@ -234,11 +251,12 @@ impl Port {
                     return Ok(());
                 }
                 *open = new_tap(spec, queues)?;
+                self.dropped += std::mem::take(&mut self.dropped_here);
                 mail.iter().zip(&open.fds).for_each(|(mail, fd)| mail.send(Arc::clone(fd)));
             }
             (PortKind::Packet(spec), Medium::Packet { interfaces, index, sockets, mail }) => {
                 let (new, new_index) = new_packet(spec, queues)?;
-                self.ring_drops += drops(sockets);
+                self.dropped += drops(sockets);
                 *sockets = new.channels.iter().map(Channel::socket).collect();
                 mail.iter().zip(new.channels).for_each(|(mail, channel)| mail.send(channel));
                 (*interfaces, *index) = (new.interfaces, new_index);
@@ -248,12 +266,18 @@ impl Port {
         if self.is_held() { self.set_carrier(false) } else { Ok(()) }
     }
 
-    /// Frames that were lost because a queue's receive ring was full, since the port was opened.
-    pub fn ring_drops(&mut self) -> u64 {
-        if let Medium::Packet { sockets, .. } = &self.medium {
-            self.ring_drops += drops(sockets);
+    /// Frames for this port that the kernel dropped before a queue could receive them, since the
+    /// port was opened: no [`Counts`] have them. Those of a TAP had a full queue or no carrier,
+    /// those of a packet port a full ring.
+    pub fn medium_drops(&mut self) -> u64 {
+        match &self.medium {
+            Medium::Tap { open, .. } => {
+                self.dropped_here = open.dropped().unwrap_or(self.dropped_here);
+            }
+            Medium::Packet { sockets, .. } => self.dropped += drops(sockets),
+            Medium::Memory(_) | Medium::Capture => {}
         }
-        self.ring_drops
+        self.dropped + self.dropped_here
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use super::capture::CaptureQueue;
 use super::memory::MemoryQueue;
 use super::packet::PacketQueue;
 use super::poll::Bell;
@@ -46,6 +47,8 @@ pub enum Queue {
     Packet(Box<PacketQueue>),
     /// Of a cable inside this process.
     Memory(MemoryQueue),
+    /// Of captures.
+    Capture(Box<CaptureQueue>),
 }
 
 impl Queue {
@@ -62,6 +65,7 @@ impl Queue {
             Queue::Tap(queue) => queue.receive(port, now, pool, batch),
             Queue::Packet(queue) => queue.receive(port, now, pool, batch),
             Queue::Memory(queue) => queue.receive(port, now, batch),
+            Queue::Capture(queue) => queue.receive(port, now, pool, batch),
         }
     }
 
@@ -72,6 +76,7 @@ impl Queue {
             Queue::Tap(queue) => queue.transmit(out, pool),
             Queue::Packet(queue) => queue.transmit(out, pool),
             Queue::Memory(queue) => queue.transmit(out, pool),
+            Queue::Capture(queue) => queue.transmit(out, pool),
         }
     }
 
@@ -81,6 +86,7 @@ impl Queue {
             Queue::Tap(queue) => queue.fd(),
             Queue::Packet(queue) => Some(queue.fd()),
             Queue::Memory(queue) => Some(queue.fd()),
+            Queue::Capture(queue) => queue.fd(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Queue {
             Queue::Tap(_) => false,
             Queue::Packet(queue) => queue.is_ready(),
             Queue::Memory(queue) => queue.is_ready(),
+            Queue::Capture(queue) => queue.is_ready(),
         }
     }
 
@@ -100,6 +107,7 @@ impl Queue {
             Queue::Tap(queue) => queue.is_down(),
             Queue::Packet(queue) => queue.is_down(),
             Queue::Memory(queue) => queue.is_down(),
+            Queue::Capture(queue) => queue.is_down(),
         }
     }
 

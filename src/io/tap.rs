@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 
+use super::device::Statistics;
 use super::error::{Context, PortError};
 use super::mail::Mail;
 use super::netns::{self, Netns};
 use super::port::Counts;
 use super::steer;
-use super::sys::{bpf, interface::Interfaces, tun};
+use super::sys::{bpf, interface::Interfaces, netlink, tun};
 use crate::frame::{BATCH, Batch, HEADROOM, Outgoing, Pool, ROOM, Row};
 use crate::ids::PortId;
 use crate::time::Now;
@@ -81,6 +82,9 @@ pub(super) struct OpenTap {
     pub(super) index: u32,
     pub(super) fds: Vec<Arc<OwnedFd>>,
     pub(super) steering: Steering,
+    statistics: Option<Statistics>,
+    /// What the device had dropped before it was ours.
+    dropped_before: u64,
 }
 
 /// Makes the TAP, or attaches to the one that stands there already, with `queues` queues.
@@ -108,7 +112,8 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     }
     let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
     interfaces.set_mtu(name, spec.mtu).map_err(context.to("set its MTU"))?;
-    let queue = interfaces.set_queue_len(name, QUEUE_LEN);
+    let index = interfaces.index(name).map_err(context.to("find it"))?;
+    let queue = netlink::set_queue_len(index, QUEUE_LEN);
     queue.map_err(context.to("set the length of its queue"))?;
     if let Some(mac) = spec.mac {
         interfaces.set_mac(name, mac).map_err(context.to("set its MAC address"))?;
@@ -116,8 +121,11 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     if spec.up {
         interfaces.set_up(name, true).map_err(context.to("set it up"))?;
     }
-    let index = interfaces.index(name).map_err(context.to("find it"))?;
-    Ok(OpenTap { name: name.to_owned(), interfaces, index, fds, steering })
+    let name = name.to_owned();
+    let statistics = Statistics::open();
+    let mut tap = OpenTap { name, interfaces, index, fds, steering, statistics, dropped_before: 0 };
+    tap.dropped_before = tap.dropped().unwrap_or(0);
+    Ok(tap)
 }
 
 impl OpenTap {
@@ -136,10 +144,20 @@ impl OpenTap {
             Err(error) => return Err(error),
         };
         let there = Netns::Fd(Arc::new(tun::netns(&self.fds[0])?));
-        let interfaces = netns::inside(Some(&there), Interfaces::open)??;
+        let (interfaces, statistics) =
+            netns::inside(Some(&there), || (Interfaces::open(), Statistics::open()))?;
+        let interfaces = interfaces?;
         let index = interfaces.index(&name)?;
         (self.name, self.interfaces, self.index) = (name, interfaces, index);
+        self.statistics = statistics;
         Ok(true)
+    }
+
+    /// Frames that the kernel dropped since the device is ours, because our queues were full or
+    /// had no carrier; `None` when it cannot tell.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        let dropped = self.statistics.as_ref()?.dropped(&self.name)?;
+        Some(dropped.saturating_sub(self.dropped_before))
     }
 }
 

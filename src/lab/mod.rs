@@ -1,12 +1,13 @@
 //! What does a lab need that is not thruway? Namespaces, interfaces, processes and traffic, for
 //! `demo`, `bench` and end-to-end tests, with no external program.
 //!
-//! Namespaces are anonymous: descriptors hold them, no name under `/run/netns` does, so a killed
-//! process leaves nothing. All waits end at an event or a deadline. The lab measures, so it reads
+//! Namespaces and folders are anonymous: descriptors hold them, no name under `/run/netns` or
+//! `/tmp` does, so a killed process leaves nothing. All waits end at an event or a deadline. The lab measures, so it reads
 //! clocks (in [`wait`] alone); it prints nothing, progress is its caller's business. TAP devices
 //! are made by the thruway process that uses them; the lab waits for them and configures them.
 
 pub mod error;
+pub mod folder;
 pub mod interface;
 pub mod netns;
 pub mod process;

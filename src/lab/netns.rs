@@ -240,7 +240,7 @@ fn write_sysctl(key: &str, value: &str) -> Result<(), LabError> {
     fs::write(&path, value).doing(|| format!("writing {value} to {path}"))
 }
 
-fn on_thread<T: Send>(
+pub(super) fn on_thread<T: Send>(
     label: &str,
     work: impl FnOnce() -> Result<T, LabError> + Send,
 ) -> Result<T, LabError> {

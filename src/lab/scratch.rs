@@ -1,5 +1,6 @@
-//! Where do a lab's files live? In a folder of its own that goes with it; one that a killed lab left
-//! is cleared away by the next of its kind.
+//! Where do a lab's files live? In a folder in memory that goes with the process, or where the
+//! kernel gives none in one below `/tmp`; what a killed lab left there the next of its kind clears
+//! away.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -7,20 +8,32 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::error::{Doing, LabError};
+use super::folder::Folder;
 
-/// Folders of this process so far: each has a name of its own.
+/// Folders of this process on disk so far: each has a name of its own.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A folder for sockets and the configuration; dropping it removes it.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct Scratch {
+    path: PathBuf,
+    /// What holds the files; without it they are on disk.
+    memory: Option<Folder>,
+}
 
 impl Scratch {
     /// A new folder for a lab of this kind that nobody else may enter; a process may have several.
     ///
     /// # Errors
-    /// When `/tmp` cannot be written.
+    /// When the kernel gives no folder in memory, and `/tmp` cannot be written.
     pub fn new(kind: &str) -> Result<Self, LabError> {
+        match Folder::new() {
+            Ok(folder) => Ok(Self { path: folder.path(), memory: Some(folder) }),
+            Err(_) => Self::new_on_disk(kind),
+        }
+    }
+
+    fn new_on_disk(kind: &str) -> Result<Self, LabError> {
         // Not the system's word for temporary files: a socket's path has 107 bytes at most.
         let parent = Path::new("/tmp");
         clear_leftovers(parent, kind);
@@ -34,24 +47,31 @@ impl Scratch {
             .mode(0o700)
             .create(&path)
             .doing(|| format!("making the folder {}", path.display()))?;
-        Ok(Self(path))
+        Ok(Self { path, memory: None })
     }
 
     /// A file in it.
     pub fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.path.join(name)
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// What has to be removed when the process ends without dropping this.
+    pub fn on_disk(&self) -> Option<&Path> {
+        self.memory.is_none().then_some(&self.path)
     }
 }
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // It may be gone already.
-        let _ = fs::remove_dir_all(&self.0);
+        if let Some(path) = self.on_disk() {
+            // It may be gone already.
+            let _ = fs::remove_dir_all(path);
+        }
     }
 }
 
@@ -93,8 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn two_folders_of_one_process_differ_and_go_with_their_owners() {
-        let (a, b) = (Scratch::new("test").unwrap(), Scratch::new("test").unwrap());
+    fn two_folders_on_disk_differ_and_go_with_their_owners() {
+        let new = || Scratch::new_on_disk("test").unwrap();
+        let (a, b) = (new(), new());
+        assert_eq!(a.on_disk(), Some(a.path()));
         assert_ne!(a.path(), b.path());
         let path = a.path().to_owned();
         fs::write(a.file("x"), "x").unwrap();

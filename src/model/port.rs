@@ -46,6 +46,25 @@ pub enum PortKind {
     },
     /// Frames in memory: one end of a cable, or a port of a replay or a test.
     Memory,
+    /// Frames from a capture, and to one; it has one of the two at least.
+    Pcap {
+        /// The capture that is read.
+        input: Option<PathBuf>,
+        /// The capture that is written.
+        output: Option<PathBuf>,
+        /// When frames come in.
+        pace: CapturePace,
+    },
+}
+
+/// When the frames of a capture come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CapturePace {
+    /// As far apart as they were captured.
+    #[default]
+    Capture,
+    /// As fast as they are taken.
+    Unpaced,
 }
 
 impl PortKind {
@@ -56,16 +75,17 @@ impl PortKind {
             PortKind::Packet { .. } => "packet",
             PortKind::Xdp { .. } => "xdp",
             PortKind::Memory => "memory",
+            PortKind::Pcap { .. } => "pcap",
         }
     }
 
-    /// The name of the interface, and the namespace it is in; `None` for a port in memory.
+    /// The name of the interface, and the namespace it is in; `None` for a port without one.
     pub fn interface(&self) -> Option<(&str, Option<&PathBuf>)> {
         match self {
             PortKind::Tap { ifname, netns }
             | PortKind::Packet { ifname, netns }
             | PortKind::Xdp { ifname, netns } => Some((ifname, netns.as_ref())),
-            PortKind::Memory => None,
+            PortKind::Memory | PortKind::Pcap { .. } => None,
         }
     }
 }

@@ -142,11 +142,11 @@ impl Nat44Shard {
     /// A port of a share that no mapping holds. A group of ports that are all held cannot change
     /// before the first of them can end, and nobody looks at it until then.
     fn free_port(&mut self, proto: Proto, at: u32, now: Now) -> Option<Endpoint> {
-        let (place, range) = (at as usize, self.rules.ports);
-        let share = *self.shares.get(place)?;
+        let range = self.rules.ports;
+        let share = *self.shares.get(at as usize)?;
         let (order, order_inside) = (self.draws.draw(), self.draws.draw());
         for group in any_order(share.groups(range), order) {
-            if now.0 < self.full_until[place][proto.index()][group as usize] {
+            if now.0 < *self.full.until(at, proto, group) {
                 continue;
             }
             let mut until = now + self.rules.timeouts.shortest();
@@ -160,7 +160,7 @@ impl Nat44Shard {
                     Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),
                 }
             }
-            self.full_until[place][proto.index()][group as usize] = until.0;
+            *self.full.until(at, proto, group) = until.0;
         }
         None
     }

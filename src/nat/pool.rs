@@ -18,6 +18,7 @@ use crate::ids::{SHARDS, ShardId};
 
 use super::config::PortRange;
 use super::rng::below;
+use super::session::Proto;
 
 const _: () = assert!(SHARDS == 64, "an address has as many slices, by six bits of the port");
 
@@ -155,6 +156,35 @@ impl Share {
     }
 }
 
+/// Groups of a shard's ports that were found full: until when none of theirs can be free.
+#[derive(Clone, Debug)]
+pub(super) struct FullGroups {
+    /// In nanoseconds, by share, protocol and group; zeros that nobody wrote take no memory.
+    until: Vec<u64>,
+    /// Where each share begins, and its groups of one protocol.
+    shares: Vec<(usize, usize)>,
+}
+
+impl FullGroups {
+    /// Of a shard that has these shares: none.
+    pub(super) fn new(shares: &[Share], range: PortRange) -> Self {
+        let mut end = 0;
+        let place = |share: &Share| {
+            let (first, groups) = (end, share.groups(range) as usize);
+            end += Proto::COUNT * groups;
+            (first, groups)
+        };
+        let shares = shares.iter().map(place).collect();
+        Self { until: vec![0; end], shares }
+    }
+
+    /// When a port of the group may be free again.
+    pub(super) fn until(&mut self, share: u32, proto: Proto, group: u32) -> &mut u64 {
+        let (first, groups) = self.shares[share as usize];
+        &mut self.until[first + proto.index() * groups + group as usize]
+    }
+}
+
 fn first_block(range: PortRange) -> u32 {
     u32::from(range.first) / STRIDE
 }
@@ -163,16 +193,23 @@ fn first_block(range: PortRange) -> u32 {
 /// first choice nor the next after a collision can be guessed (RFC 6056 3.3).
 #[expect(clippy::cast_possible_truncation, reason = "the two halves of the draw")]
 pub(super) fn any_order(n: u32, draw: u64) -> impl Iterator<Item = u32> {
-    let start = below(draw as u32, n);
-    let mut step = 1 + below((draw >> 32) as u32, n.saturating_sub(1).max(1));
+    let mut step = None;
+    (0..n).scan(below(draw as u32, n), move |at, turn| {
+        // The first choice is most often the last: only the second needs the stride.
+        if turn > 0 {
+            *at = (*at + *step.get_or_insert_with(|| stride(n, (draw >> 32) as u32))) % n;
+        }
+        Some(*at)
+    })
+}
+
+/// A stride that leads through all numbers below `n`.
+fn stride(n: u32, draw: u32) -> u32 {
+    let mut step = 1 + below(draw, n.saturating_sub(1).max(1));
     while step > 1 && gcd(step, n) != 1 {
         step -= 1;
     }
-    (0..n).scan(start, move |at, _| {
-        let this = *at;
-        *at = (this + step) % n;
-        Some(this)
-    })
+    step
 }
 
 const fn gcd(mut a: u32, mut b: u32) -> u32 {

@@ -53,6 +53,9 @@ impl Proto {
         }
     }
 
+    /// How many there are.
+    pub(super) const COUNT: usize = 3;
+
     pub(super) const fn index(self) -> usize {
         self as usize
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::binding::Bindings;
 use super::fragments::FragmentTable;
-use super::pool::Share;
+use super::pool::{FullGroups, Share};
 use super::rewrite;
 use super::rng::Draws;
 use super::session::{FlowKey, Proto, SessionView, Side};
@@ -53,10 +53,6 @@ pub struct Counters {
     pub expired: u64,
 }
 
-fn never_full(share: &Share, rules: &Bindings) -> [Vec<u64>; 3] {
-    std::array::from_fn(|_| vec![0; share.groups(rules.ports) as usize])
-}
-
 /// One of the 64 parts of a NAT44.
 #[derive(Clone, Debug)]
 pub struct Nat44Shard {
@@ -66,9 +62,7 @@ pub struct Nat44Shard {
     pub(super) draws: Draws,
     pub(super) state: State,
     pub(super) fragments: FragmentTable<Follow>,
-    /// By share, protocol and group of ports: no port can be free before, in nanoseconds. Zeros
-    /// that nobody wrote take no memory.
-    pub(super) full_until: Vec<[Vec<u64>; 3]>,
+    pub(super) full: FullGroups,
 }
 
 impl Nat44Shard {
@@ -81,7 +75,7 @@ impl Nat44Shard {
             state: State::new(&rules, &mut draws),
             draws,
             fragments: FragmentTable::new(FRAGMENTED, rules.timeouts.fragment),
-            full_until: shares.iter().map(|share| never_full(share, &rules)).collect(),
+            full: FullGroups::new(&shares, rules.ports),
             shares,
             rules,
         }

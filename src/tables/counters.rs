@@ -90,12 +90,12 @@ pub struct GatewayCounters {
     pub fastpath_packets: Counter,
     /// Their bytes.
     pub fastpath_bytes: Counter,
-    /// Packets by instance, modulo their number here.
+    /// Packets by instance.
     pub instances: [Counter; INSTANCES],
 }
 
-/// How many of a gateway's instances are counted apart.
-pub const INSTANCES: usize = 8;
+/// The most instances of one gateway.
+pub const INSTANCES: usize = 16;
 
 fn boxed<T: Default>(len: usize) -> Box<[T]> {
     std::iter::repeat_with(T::default).take(len).collect()

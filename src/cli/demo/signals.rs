@@ -17,8 +17,9 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens; a signal that nobody waits for removes `folder` and ends the program.
-    pub(super) fn listen(folder: PathBuf) -> Result<Self> {
+    /// Listens; a signal that nobody waits for removes `folder`, if there is one, and ends the
+    /// program.
+    pub(super) fn listen(folder: Option<PathBuf>) -> Result<Self> {
         let waiting = Arc::new(AtomicBool::new(false));
         let (tell, heard) = mpsc::channel();
         let theirs = Arc::clone(&waiting);
@@ -47,7 +48,7 @@ impl Signals {
                 continue;
             }
             // The processes die with this one, and the lab with them.
-            let _ = std::fs::remove_dir_all(&folder);
+            let _ = folder.as_deref().map(std::fs::remove_dir_all);
             std::process::exit(128 + number.as_raw_value());
         };
         std::thread::Builder::new().name("signals".into()).spawn(work).into_diagnostic()?;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::super::Draft;
 use super::super::problem::Problem;
@@ -12,6 +13,7 @@ use crate::wire::vlan::TagStack;
 
 pub(super) fn check(ctx: &Ctx, draft: &mut Draft<'_>) {
     interfaces(ctx, draft);
+    captures(ctx, draft);
     cables(ctx, draft);
     let attachments = attachments(draft);
     tags(ctx, &attachments);
@@ -39,6 +41,39 @@ fn interfaces(ctx: &Ctx, draft: &Draft<'_>) {
             );
         } else {
             taken.insert(interface, (&port.value.name, place));
+        }
+    }
+}
+
+// What is written is written anew: nothing else may read or write it.
+fn captures(ctx: &Ctx, draft: &Draft<'_>) {
+    let mut read: HashMap<&PathBuf, Range<usize>> = HashMap::new();
+    let mut written: HashMap<&PathBuf, Range<usize>> = HashMap::new();
+    let report = |file: &PathBuf, place: Range<usize>, first: &Range<usize>| {
+        let message = format!("{} is written and used twice", file.display());
+        ctx.report::<()>(
+            Problem::error(place, message)
+                .label("the second use")
+                .also(first.clone(), "the first")
+                .help("give each `out` a file of its own; ports may share an `in`"),
+        );
+    };
+    for port in &draft.ports {
+        let PortKind::Pcap { input, output, .. } = &port.value.kind else { continue };
+        let pcap = port.node.at("pcap");
+        if let Some(file) = input {
+            let place = pcap.at("in").span;
+            if let Some(first) = written.get(file) {
+                report(file, place.clone(), first);
+            }
+            read.insert(file, place);
+        }
+        if let Some(file) = output {
+            let place = pcap.at("out").span;
+            if let Some(first) = written.get(file).or(read.get(file)) {
+                report(file, place.clone(), first);
+            }
+            written.insert(file, place);
         }
     }
 }

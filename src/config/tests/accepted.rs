@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use super::{LAB, TWO, accepted, lab_with};
 use crate::ids::{Link, PeeringKind};
 use crate::model::{
-    Bandwidth, Encapsulation, FallbackReason, GatewaySku, NatPooling, NsgAddress, NsgDirection,
-    PortKind, Role, UdrNextHop,
+    Bandwidth, CapturePace, Encapsulation, FallbackReason, GatewaySku, NatPooling, NsgAddress,
+    NsgDirection, PortKind, Role, UdrNextHop,
 };
 use crate::time::Span;
 use crate::wire::vlan::TagStack;
@@ -125,6 +125,21 @@ fn documentation_ranges_count_as_public_with_a_note() {
     let note = loaded.advice.iter().find(|p| p.message().contains("203.0.113.64/26")).unwrap();
     assert_eq!(note.message(), "203.0.113.64/26 is for documentation (RFC 5737)");
     assert_eq!(note.line(), super::line_of(LAB, "advertised_public_prefixes"));
+}
+
+#[test]
+fn a_port_of_captures_is_read_and_needs_no_interface() {
+    let kind = |pcap: &str| {
+        let model = accepted(&lab_with("tap  = \"tw-hub\"", pcap)).model;
+        let port = model.ports.into_iter().find(|port| port.name.as_str() == "hub").unwrap();
+        assert_eq!((port.kind.name(), port.kind.interface()), ("pcap", None));
+        port.kind
+    };
+    let both = kind("pcap = { in = \"a.pcap\", out = \"b.pcapng\", pace = \"none\" }");
+    let (input, output) = (Some("a.pcap".into()), Some("b.pcapng".into()));
+    assert_eq!(both, PortKind::Pcap { input, output, pace: CapturePace::Unpaced });
+    let read = PortKind::Pcap { input: Some("a".into()), output: None, pace: CapturePace::Capture };
+    assert_eq!(kind("pcap = { in = \"a\" }"), read);
 }
 
 #[test]

@@ -761,3 +761,45 @@ fn more_routes_than_a_session_carries_are_too_many() {
         "limits = \"off\"",
     );
 }
+
+#[test]
+fn ports_of_captures() {
+    let tap = "tap  = \"tw-hub\"";
+    one_error(tap, "pcap = {}", "pcap = ", "`pcap` names no capture", "out = \"FILE\"");
+    one_error(
+        tap,
+        "pcap = { out = \"a\", pace = \"none\" }",
+        "pcap = ",
+        "there is no capture to pace",
+        "goes with `in`",
+    );
+    one_error(
+        tap,
+        "pcap = { in = \"a\", pace = \"fast\" }",
+        "pcap = ",
+        "`pace` = \"fast\" is unknown",
+        "capture, none",
+    );
+    one_error(tap, "pcap = { in = \"\" }", "pcap = ", "`in` is empty", "a value");
+    one_error(
+        tap,
+        "pcap = { in = \"a\", out = \"a\" }",
+        "pcap = ",
+        "a is written and used twice",
+        "a file of its own",
+    );
+    one_error(
+        tap,
+        "pcap = { in = \"a\" }\nnetns = \"/run/netns/x\"",
+        "netns = ",
+        "port hub has no interface, and so no namespace",
+        "leave `netns` out",
+    );
+    one_error(
+        tap,
+        "pcap = { in = \"a\" }\nmemory = true",
+        "[[port]]\nname = \"hub\"",
+        "port hub has memory and pcap",
+        "pcap = { in = ",
+    );
+}

@@ -100,6 +100,20 @@ impl<W: Write> Writer<W> {
         self.write_block(interface, at, bytes, vec![comment])
     }
 
+    /// Writes out what is buffered.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> Result<(), CaptureError> {
+        let flushed = self.file.get_mut().flush();
+        flushed.map_err(|error| self.error(PcapError::IoError(error)))
+    }
+
+    /// What is written to.
+    pub(in crate::io) fn target(&mut self) -> &mut W {
+        self.file.get_mut()
+    }
+
     /// Writes out what is buffered and returns what was written to.
     ///
     /// # Errors

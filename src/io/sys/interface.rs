@@ -132,16 +132,6 @@ impl Interfaces {
         self.ask(name, libc::SIOCSIFMTU, |r| r.ifr_ifru.ifru_mtu = mtu.cast_signed()).map(drop)
     }
 
-    /// Sets how many frames may wait in the interface's queue.
-    ///
-    /// # Errors
-    /// `EPERM`, `ENODEV`.
-    pub fn set_queue_len(&self, name: &str, frames: u32) -> io::Result<()> {
-        // The kernel reads the length from the same place as the MTU: both are one int.
-        self.ask(name, libc::SIOCSIFTXQLEN, |r| r.ifr_ifru.ifru_mtu = frames.cast_signed())
-            .map(drop)
-    }
-
     fn flags(&self, name: &str) -> io::Result<i32> {
         let request = self.ask(name, libc::SIOCGIFFLAGS, |_| {})?;
         // SAFETY: SIOCGIFFLAGS fills this field.

@@ -6,6 +6,7 @@
 pub mod affinity;
 pub mod bpf;
 pub mod interface;
+pub mod netlink;
 pub mod netns;
 pub mod packet;
 pub mod ring;

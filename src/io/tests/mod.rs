@@ -1,5 +1,6 @@
 //! Ports against the real kernel, each test in a network namespace of its own.
 
+mod capture;
 mod measure;
 mod packet;
 mod refusals;

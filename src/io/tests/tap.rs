@@ -192,3 +192,32 @@ fn an_empty_pool_and_a_long_frame_drop_by_count() {
         taken.into_iter().for_each(|frame| worker.pool.put(frame));
     });
 }
+
+#[test]
+fn what_the_kernel_drops_before_a_tap_is_read_is_known() {
+    in_namespace(|net| {
+        let (mut port, mut worker) = open(TapSpec::new("tw0"));
+        assert_eq!(port.medium_drops(), 0);
+        let raw = Raw::new(net, "tw0");
+        let frame = Packet::ip4([10, 9, 0, 1], [10, 9, 0, 2]).udp(1, 2, b"x").eth(NEAR, FAR);
+        let frame = frame.build();
+        let sent = 6_000;
+        (0..sent).for_each(|_| raw.send(&frame));
+        let dropped = port.medium_drops();
+        assert!(dropped > 0, "the queue holds fewer than {sent}");
+        let mut received = 0;
+        loop {
+            match worker.turn().len() {
+                0 => break,
+                n => received += n as u64,
+            }
+        }
+        assert_eq!((received + dropped, port.medium_drops()), (sent, dropped));
+
+        // What it had dropped stays in the sum when another device takes its place.
+        net.delete("tw0");
+        until(&port, LinkState::Gone);
+        port.reopen().unwrap();
+        assert_eq!((port.link_state(), port.medium_drops()), (LinkState::Up, dropped));
+    });
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{SOON, ip, lab, net, pair, routed, wire};
 use crate::lab::traffic::{PingOptions, ping, start_ping, traceroute};
-use crate::lab::{Hop, LabError, Netns, Route, enter_user_namespace, wait};
+use crate::lab::{Hop, LabError, Netns, Route, Scratch, enter_user_namespace, wait};
 use crate::wire::eth::MacAddr;
 
 fn interfaces(netns: &Netns) -> BTreeSet<String> {
@@ -181,4 +181,24 @@ fn routes_obey_metric_and_replacement() {
     let hops = hops.map(|(via, dev)| Hop { via: Some(ip(via)), dev: Some(dev.into()) });
     a.replace_route(&Route::multipath(service, hops.to_vec()).metric(10)).unwrap();
     assert!(ping(&a, &PingOptions::new(ip("198.51.100.77"))).unwrap().is_clean());
+}
+
+#[test]
+fn a_folder_in_memory_is_found_by_its_path_and_goes_with_its_holder() {
+    if lab().is_none() {
+        return;
+    }
+    let folder = Scratch::new("test").unwrap();
+    assert!(folder.on_disk().is_none());
+    let path = folder.path();
+    let (file, socket) = (path.join("file"), path.join("socket"));
+    std::fs::write(&file, "text").unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let seen = std::process::Command::new("cat").arg(&file).output().unwrap();
+    assert_eq!(seen.stdout, b"text", "by another process");
+    std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(&path.display().to_string()));
+    drop((folder, listener));
+    assert!(!file.exists());
 }

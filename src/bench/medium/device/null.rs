@@ -164,7 +164,7 @@ impl Device for Null {
         let turns = (own.busy_turns.value(), own.idle_turns.value());
         frames.idle_turns = idle_share(self.turns, turns);
         self.turns = turns;
-        let full = self.ports.iter_mut().map(Port::ring_drops).sum::<u64>()
+        let full = self.ports.iter_mut().map(Port::medium_drops).sum::<u64>()
             + self.intake.total().map_err(std::io::Error::other)?;
         frames.received += full;
         note(&mut frames.dropped, INPUT_FULL, full);

@@ -156,7 +156,7 @@ impl Device for Thruway {
             idle_turns: idle_share(self.turns, (status.busy_turns, status.idle_turns)),
         };
         self.turns = (status.busy_turns, status.idle_turns);
-        let full = ports.iter().map(|port| port.ring_full).sum::<u64>()
+        let full = ports.iter().map(|port| port.medium_drops).sum::<u64>()
             + self.intake.total().map_err(std::io::Error::other)?;
         // They reached its ports and went no further.
         frames.received += full;
