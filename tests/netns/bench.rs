@@ -32,7 +32,8 @@ const PATIENCE: Span = Span::secs(5);
 pub(crate) fn plan(largest: usize) -> Plan {
     let ce = Station::new("172.16.0.1/32".parse().unwrap(), CE).router([172, 16, 0, 2].into());
     let vms = Station::new("10.10.1.4/31".parse().unwrap(), VM).router([10, 10, 1, 1].into());
-    Plan::pair(Wire::new("ce").station(ce), Wire::new("hub").station(vms), largest)
+    let wire = |name: &str, mac, station| Wire::new(name).device_mac(mac).station(station);
+    Plan::pair(wire("ce", EDGE, ce), wire("hub", SUBNET, vms), largest)
 }
 
 fn config(site: &Site) -> String {

@@ -22,6 +22,7 @@ use crate::io::{Netns, PacketSpec, TapSpec, clock};
 use crate::lab::{Stop, Task, wait};
 use crate::sync::Counter;
 use crate::time::Span;
+use crate::worker::Turns;
 
 /// Frames that it has: those of a full ring and a batch for each port.
 const FRAMES: usize = 8192;
@@ -138,6 +139,7 @@ fn forward(
 ) {
     let mut batch = Batch::new();
     let mut out = Vec::with_capacity(crate::frame::BATCH);
+    let mut turns = Turns::default();
     while !stop.asked() {
         let mut work = 0;
         for (from, way) in ways.iter().enumerate() {
@@ -169,7 +171,7 @@ fn forward(
                 }
             }
         }
-        if work > 0 { &counted.busy_turns } else { &counted.idle_turns }.add(1);
+        turns.note(clock::now(), work > 0, &counted.busy_turns, &counted.idle_turns);
     }
 }
 
