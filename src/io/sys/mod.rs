@@ -9,7 +9,6 @@ pub mod interface;
 pub mod netns;
 pub mod packet;
 pub mod ring;
-pub mod send;
 pub mod sockopt;
 pub mod tsc;
 pub mod tun;
