@@ -1,6 +1,8 @@
 //! One worker: a thread with its share of every port, its shards, its counters; and one turn of
 //! it: receive, run, transmit, housekeeping.
 
+mod turns;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use crate::stage::{Context, Outbox, Punt, Shards, police};
 use crate::sync::Reader;
 use crate::tables::{Counters, Tables};
 use crate::time::{Now, Span};
+pub use turns::Turns;
 
 /// Packets on their way to the worker that owns their state.
 pub type Handoff = Arc<ArrayQueue<(Frame, Row)>>;
@@ -111,6 +114,7 @@ pub struct Worker {
     out: Outbox,
     batch: Batch,
     keep_house_at: Now,
+    turns: Turns,
     /// Whether what leaves by a port keeps the order of the packets that caused it, whichever
     /// stage sent it, and held frames go only by [`Worker::release_since`]; a replay asks for
     /// that.
@@ -126,7 +130,8 @@ impl Worker {
     /// A worker that has not had its first turn.
     pub fn new(parts: Parts) -> Self {
         let out = Outbox::new(parts.queues.len(), parts.to.len());
-        Self { parts, out, batch: Batch::new(), keep_house_at: Now(0), in_order: false }
+        let (batch, turns) = (Batch::new(), Turns::default());
+        Self { parts, out, batch, turns, keep_house_at: Now(0), in_order: false }
     }
 
     /// One turn: takes what came from control, from other workers and from every port, and
@@ -154,8 +159,8 @@ impl Worker {
             self.keep_house_at = now + HOUSEKEEPING;
             self.keep_house(now);
         }
-        let counters = &self.parts.counters;
-        if work > 0 { &counters.busy_turns } else { &counters.idle_turns }.add(1);
+        let Counters { busy_turns, idle_turns, .. } = &*self.parts.counters;
+        self.turns.note(now, work > 0, busy_turns, idle_turns);
         work
     }
 

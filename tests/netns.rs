@@ -8,6 +8,8 @@
 
 #[path = "netns/bench.rs"]
 mod bench;
+#[path = "netns/bench_measure.rs"]
+mod bench_measure;
 #[path = "netns/config.rs"]
 mod config;
 #[path = "netns/crossing.rs"]

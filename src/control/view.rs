@@ -262,7 +262,7 @@ pub struct Status {
     pub handed_over: u64,
     /// Turns of workers that found work.
     pub busy_turns: u64,
-    /// Turns of workers that found none.
+    /// Turns of workers that found none, pauses of a millisecond and more left out.
     pub idle_turns: u64,
     /// By reason.
     pub drops: Vec<Drop>,

@@ -2,8 +2,9 @@
 //!
 //! Each queue has two sockets. One receives through a ring that the kernel fills, and puts back
 //! what the kernel took out of frames: the outer tag, the checksum, the borders of segments
-//! (`receive`). The other sends batches and bypasses queueing. A fanout group keeps both
-//! directions of an address pair on one queue. Frames that this host sends are not received.
+//! (`receive`). The other sends batches through a ring, too, which takes a fifth less time a frame
+//! than sendmmsg(2), and bypasses queueing. A fanout group keeps both directions of an address pair
+//! on one queue. Frames that this host sends are not received.
 //!
 //! The ring is TPACKET_V2, which hands over each frame at once. V3 hands over blocks: a lone frame
 //! waited 0.85 ms for its block to be retired (1 ms, the shortest), against 0.06 ms with V2,
@@ -23,11 +24,14 @@ use super::mail::Mail;
 use super::netns::{self, Netns};
 use super::port::Counts;
 use super::steer;
+use super::sys::interface::Interfaces;
 use super::sys::packet::{self, Protocol};
-use super::sys::{interface::Interfaces, ring::Ring, send::send_many};
-use crate::frame::{Batch, FRAME_SIZE, Outgoing, Pool};
+use super::sys::ring::Ring;
+use super::sys::tx_ring::{Flushed, TxRing};
+use crate::frame::{Batch, FRAME_SIZE, Outgoing, Pool, ROOM};
 use crate::ids::PortId;
 use crate::time::Now;
+use crate::wire::{eth, vlan};
 
 /// Which interface to take.
 #[derive(Clone, Debug)]
@@ -55,6 +59,8 @@ const BLOCK_SIZE: usize = 256 << 10;
 const BLOCKS: usize = 16;
 /// Bytes of a slot: a frame's size leaves 2,036 bytes behind the kernel's headers.
 const SLOT_SIZE: usize = FRAME_SIZE;
+/// Slots of the ring that sends: frames that the kernel or the receiver has not let go yet.
+const SEND_SLOTS: usize = 1024;
 /// Bytes that may wait in a socket's queues: super-frames, and frames under way.
 const SOCKET_BUFFER: i32 = 8 << 20;
 
@@ -71,6 +77,9 @@ pub(super) struct OpenPacket {
 pub(super) struct Channel {
     receiver: Receiver,
     sender: OwnedFd,
+    ring: TxRing,
+    /// MTU of the interface when it was last looked at.
+    mtu: usize,
 }
 
 impl Channel {
@@ -103,7 +112,7 @@ fn open_here(spec: &PacketSpec, queues: usize, place: &str) -> Result<OpenPacket
         let needs = spec.needs_mtu;
         return Err(PortError::MtuTooSmall { name: name.to_owned(), mtu, needs });
     }
-    let channels = channels(index, queues).map_err(context.to("open its packet sockets"))?;
+    let channels = channels(index, queues, mtu).map_err(context.to("open its packet sockets"))?;
     interfaces.set_up(name, true).map_err(context.to("set it up"))?;
     for channel in &channels {
         // A socket that is bound while the interface is down begins with that error.
@@ -113,7 +122,7 @@ fn open_here(spec: &PacketSpec, queues: usize, place: &str) -> Result<OpenPacket
 }
 
 /// Sockets that receive nothing until all of them are ready, so that no frame comes twice.
-fn channels(index: u32, queues: usize) -> io::Result<Vec<Channel>> {
+fn channels(index: u32, queues: usize, mtu: u32) -> io::Result<Vec<Channel>> {
     let sockets = (0..queues).map(|_| socket(index)).collect::<io::Result<Vec<_>>>()?;
     if queues > 1 {
         let program = steer::fanout_program();
@@ -127,8 +136,11 @@ fn channels(index: u32, queues: usize) -> io::Result<Vec<Channel>> {
         let sender = packet::open()?;
         packet::bypass_qdisc(&sender)?;
         packet::set_buffers(&sender, SOCKET_BUFFER)?;
+        packet::skip_bad_frames(&sender)?;
+        let out = TxRing::new(&sender, SEND_SLOTS, ROOM)?;
         packet::bind(&sender, index, Protocol::None)?;
-        Ok(Channel { receiver: Receiver::new(socket, ring), sender })
+        let receiver = Receiver::new(socket, ring);
+        Ok(Channel { receiver, sender, ring: out, mtu: mtu as usize })
     };
     sockets.into_iter().map(make).collect()
 }
@@ -191,52 +203,83 @@ impl PacketQueue {
     pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
         self.read_mail();
         let mut counts = Counts::default();
-        let mut next = 0;
-        while next < out.len() {
-            let rest = &out[next..];
-            match send_many(&self.channel.sender, rest.iter().map(Outgoing::bytes)) {
-                Ok(sent) => {
-                    let sent = &rest[..sent.min(rest.len())];
-                    counts.frames += count(sent.len());
-                    counts.bytes += sent.iter().map(|out| u64::from(out.len)).sum::<u64>();
-                    self.down &= sent.is_empty();
-                    next += sent.len().max(1);
-                }
-                Err(error) => next += self.refused(&error, rest.len(), &mut counts),
-            }
+        if self.down {
+            // What was given up meanwhile still takes room.
+            self.flush(&mut counts);
         }
-        out.drain(..).for_each(|out| pool.put(out.frame));
+        let Channel { ring, mtu, .. } = &mut self.channel;
+        for own in out.drain(..) {
+            let bytes = own.bytes();
+            if bytes.len() > longest(bytes, *mtu) {
+                counts.too_long += 1;
+            } else if ring.fill(|room| copy(bytes, room)) {
+                counts.frames += 1;
+                counts.bytes += bytes.len() as u64;
+            } else if self.down {
+                counts.down += 1;
+            } else {
+                counts.full += 1;
+            }
+            pool.put(own.frame);
+        }
+        self.flush(&mut counts);
+        self.down &= counts.frames == 0;
         counts
     }
 
-    /// Counts what `error` does to the first of `left` frames, or to all of them, and returns how
-    /// many that are.
-    #[cold]
-    fn refused(&mut self, error: &io::Error, left: usize, counts: &mut Counts) -> usize {
-        match error.raw_os_error() {
-            Some(libc::EAGAIN) => {
-                counts.full += count(left);
-                left
-            }
-            // The driver took none: it is full, or has no carrier.
-            Some(libc::ENOBUFS) if self.interfaces.is_running(&self.name).unwrap_or(false) => {
-                counts.full += 1;
-                1
-            }
-            Some(libc::EMSGSIZE | libc::EINVAL) => {
-                counts.too_long += 1;
-                1
-            }
-            Some(libc::ENOMEM) => {
-                counts.full += 1;
-                1
-            }
-            _ => {
-                self.down = true;
-                counts.down += count(left);
-                left
+    /// Sends what is in the ring, and takes back out of `counts` what was not sent.
+    fn flush(&mut self, counts: &mut Counts) {
+        while self.channel.ring.is_waiting() {
+            match self.channel.ring.flush(&self.channel.sender) {
+                Ok(Flushed::All) => return,
+                // The driver took none: it is full, or has no carrier.
+                Ok(Flushed::Refused { size }) if self.is_running() => {
+                    self.note_refused(size, counts);
+                }
+                Ok(Flushed::Refused { size }) => {
+                    self.lose((1, size), counts);
+                    return;
+                }
+                Ok(Flushed::NoMemory) => {
+                    let (frames, bytes) = self.channel.ring.discard();
+                    take_back(frames, bytes, counts);
+                    counts.full += count(frames);
+                    return;
+                }
+                Err(_) => {
+                    self.lose((0, 0), counts);
+                    return;
+                }
             }
         }
+    }
+
+    /// The driver had no room for a frame, or its MTU is another one by now.
+    #[cold]
+    fn note_refused(&mut self, size: usize, counts: &mut Counts) {
+        take_back(1, size, counts);
+        let mtu = &mut self.channel.mtu;
+        if let Ok(now) = self.interfaces.mtu(&self.name) {
+            *mtu = now as usize;
+        }
+        if size > *mtu + eth::HEADER + vlan::TAG {
+            counts.too_long += 1;
+        } else {
+            counts.full += 1;
+        }
+    }
+
+    /// There is no link: a frame was lost, and all that wait are.
+    #[cold]
+    fn lose(&mut self, (frames, bytes): (usize, usize), counts: &mut Counts) {
+        let (more, more_bytes) = self.channel.ring.discard();
+        take_back(frames + more, bytes + more_bytes, counts);
+        counts.down += count(frames + more);
+        self.down = true;
+    }
+
+    fn is_running(&self) -> bool {
+        self.interfaces.is_running(&self.name).unwrap_or(false)
     }
 
     /// See [`super::Queue::fd`].
@@ -258,6 +301,23 @@ impl PacketQueue {
     pub(super) fn clear_error(&self) {
         packet::take_error(self.fd());
     }
+}
+
+/// Bytes that a frame may have: the MTU is without the Ethernet header, and without a tag.
+fn longest(frame: &[u8], mtu: usize) -> usize {
+    let tagged = frame.get(12..14) == Some(&eth::ether_type::VLAN.to_be_bytes());
+    mtu + eth::HEADER + if tagged { vlan::TAG } else { 0 }
+}
+
+fn copy(frame: &[u8], room: &mut [u8]) -> usize {
+    room[..frame.len()].copy_from_slice(frame);
+    frame.len()
+}
+
+/// Frames that were counted as sent were not.
+fn take_back(frames: usize, bytes: usize, counts: &mut Counts) {
+    counts.frames -= count(frames);
+    counts.bytes -= bytes as u64;
 }
 
 /// Frames of one call, which are few.

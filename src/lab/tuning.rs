@@ -18,6 +18,7 @@ use rustix::thread::UnshareFlags;
 use super::error::{Doing, LabError};
 use super::interface::Interface;
 use super::{sys, wait};
+#[cfg(doc)]
 use crate::io::sys::affinity;
 
 // linux/ethtool.h
@@ -27,12 +28,13 @@ const THREAD_START: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(5);
 
 impl Interface {
-    /// Lets a kernel thread on core `cpu` take in what reaches the interface (threaded NAPI), and
-    /// returns its id. A veth must be up, and its far end without segmentation offloads.
+    /// Lets a kernel thread take in what reaches the interface (threaded NAPI), and returns its id;
+    /// [`affinity::restrict_thread`] chooses its core. A veth must be up, and its far end without
+    /// segmentation offloads.
     ///
     /// # Errors
-    /// When the kernel has no such thread for this driver, or does not let us choose its core.
-    pub fn receive_in_thread(&self, cpu: usize) -> Result<u32, LabError> {
+    /// When the kernel has no such thread for this driver.
+    pub fn receive_in_thread(&self) -> Result<u32, LabError> {
         let before = napi_threads(self.name());
         // A veth's end has a queue of its own while generic receive offload is on.
         self.netns().run(|| {
@@ -47,13 +49,10 @@ impl Interface {
             new = napi_threads(self.name()).difference(&before).next().copied();
             new.is_some()
         });
-        let id = new.ok_or_else(|| LabError::Timeout {
-            what: format!("a kernel thread that receives for {}", self.name()),
+        new.ok_or_else(|| LabError::Timeout {
+            what: format!("waiting for a kernel thread that receives for {}", self.name()),
             within: THREAD_START,
-        })?;
-        affinity::restrict_thread(id, &[cpu])
-            .doing(|| format!("moving the kernel thread of {} to core {cpu}", self.name()))?;
-        Ok(id)
+        })
     }
 
     /// Lets core `cpu` take in what reaches the interface (receive packet steering), at once and in

@@ -38,7 +38,7 @@ pub struct Counters {
     pub handed_over: Counter,
     /// Turns that found work.
     pub busy_turns: Counter,
-    /// Turns that found none.
+    /// Turns that found none, between two that did with no pause between them.
     pub idle_turns: Counter,
     /// By [`DropReason`].
     pub dropped: [Counter; DropReason::COUNT],

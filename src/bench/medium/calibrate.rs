@@ -14,7 +14,7 @@ use super::cores::Cores;
 use super::device::Null;
 use super::drops::DropMeter;
 use super::error::{Doing, MediumError};
-use super::site::{Intake, Site};
+use super::site::{Intake, Site, take_in};
 use super::socket::Sockets;
 use super::wiring::{Lane, Plan};
 use super::{BURST, Tester};
@@ -177,11 +177,7 @@ pub fn wire(
         end.up()?;
     }
     far.wait_carrier(true, LINK_UP)?;
-    match intake {
-        Intake::Sender => {}
-        Intake::Steered => far.receive_on(cores.device[0])?,
-        Intake::Thread => drop(far.receive_in_thread(cores.device[0])?),
-    }
+    take_in(&far, intake, cores.device[0])?;
     let lane = [Lane { from: 0, to: 1, also: None }];
     let mut tester = Sockets::open(&[near, far], &lane, plan.largest, DropMeter::default())?;
     at_full_load(&mut tester, 0, time, copy(frame)).doing(sending_fails)

@@ -5,6 +5,7 @@
 //! answer ARP. Everything goes when the site is dropped.
 
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use super::cores::Cores;
@@ -12,8 +13,10 @@ use super::drops::{DropMeter, Which};
 use super::error::MediumError;
 use super::socket::Sockets;
 use super::wiring::Plan;
+use crate::io::sys::affinity;
 use crate::lab::traffic::{ArpServer, Station};
 use crate::lab::{Interface, Netns};
+use crate::wire::eth::MacAddr;
 
 /// How long a device may take to answer a host that makes itself known.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -44,7 +47,7 @@ impl fmt::Display for Intake {
 #[derive(Debug)]
 pub(super) enum Wires {
     /// veth pairs; the device's ends, and who takes frames in there.
-    Veth { ends: Vec<Interface>, intake: Intake },
+    Veth { ends: Vec<Interface>, intake: Intake, pinned: bool },
     /// TAP devices, whose far end is the device itself.
     Tap,
 }
@@ -63,6 +66,32 @@ pub struct Site {
     pub(super) cores: Cores,
     /// Kernel threads that work for the device.
     pub(super) threads: Vec<(String, u32)>,
+}
+
+/// Lets frames that reach `end` be taken in as wished, on `core`; returns the kernel thread that
+/// does it, if one does, and whether it keeps to the core: only root may choose a kernel thread's.
+pub(super) fn take_in(
+    end: &Interface,
+    intake: Intake,
+    core: usize,
+) -> Result<(Option<u32>, bool), MediumError> {
+    match intake {
+        Intake::Sender => Ok((None, true)),
+        Intake::Steered => end.receive_on(core).map(|()| (None, true)).map_err(Into::into),
+        Intake::Thread => {
+            let id = end.receive_in_thread()?;
+            match affinity::restrict_thread(id, &[core]) {
+                Ok(()) => Ok((Some(id), true)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    Ok((Some(id), false))
+                }
+                Err(source) => Err(MediumError::Io {
+                    what: format!("moving the kernel thread of {} to core {core}", end.name()),
+                    source,
+                }),
+            }
+        }
+    }
 }
 
 impl Site {
@@ -132,6 +161,20 @@ impl Site {
         Hosts(self.near.iter().cloned().zip(stations).collect())
     }
 
+    /// The MAC address of the router that a wire's hosts have, as it answers them now; `None` where
+    /// they have none.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn router_mac(&self, wire: usize) -> Result<Option<MacAddr>, MediumError> {
+        for station in &self.plan.wires[wire].stations {
+            if let Some(mac) = station.make_known(&self.near[wire], ANSWER)? {
+                return Ok(Some(mac));
+            }
+        }
+        Ok(None)
+    }
+
     /// The medium in a word: `veth` or `tap`.
     pub fn medium(&self) -> &'static str {
         match self.wires {
@@ -198,7 +241,12 @@ impl Site {
     /// The layout in words.
     pub fn layout(&self) -> String {
         match self.wires {
-            Wires::Veth { intake, .. } => format!("{}; {intake}", self.cores.words()),
+            Wires::Veth { intake, pinned: true, .. } => {
+                format!("{}; {intake}", self.cores.words())
+            }
+            Wires::Veth { .. } => {
+                format!("{}; kernel threads on any core take frames in", self.cores.words())
+            }
             Wires::Tap => self.cores.words(),
         }
     }

@@ -16,7 +16,7 @@ use super::wiring::Lane;
 use super::{BURST, Tester};
 use crate::io::sys::packet::{self, Protocol};
 use crate::io::sys::ring::{OFFLOAD_HEADER, Ring};
-use crate::io::sys::tx_ring::TxRing;
+use crate::io::sys::tx_ring::{Flushed, TxRing};
 use crate::lab::Interface;
 use crate::lab::traffic::arp;
 
@@ -68,11 +68,6 @@ impl Sockets {
     pub fn lanes(&self) -> usize {
         self.lanes.len()
     }
-
-    /// Frames that drivers had no room for since the last call.
-    pub fn refused(&mut self) -> u64 {
-        self.ends.iter_mut().map(|end| end.tx.refused()).sum()
-    }
 }
 
 impl Tester for Sockets {
@@ -94,10 +89,8 @@ impl Tester for Sockets {
     /// Sends on what the kernel had no memory for.
     fn step(&mut self) {
         for end in &mut self.ends {
-            if end.tx.waiting() > 0 {
-                // What is wrong with the interface shows with the next frame.
-                let _ = end.tx.flush(&end.sender);
-            }
+            // What is wrong with the interface shows with the next frame.
+            let _ = end.flush();
         }
     }
 
@@ -149,12 +142,20 @@ impl End {
         while taken < want.min(BURST) && self.tx.fill(|room| write(&mut room[..largest])) {
             taken += 1;
         }
-        if self.tx.waiting() > 0 {
-            let flushed = self.tx.flush(&self.sender);
-            flushed
-                .map_err(|error| io::Error::other(format!("sending on {}: {error}", self.name)))?;
-        }
+        self.flush()
+            .map_err(|error| io::Error::other(format!("sending on {}: {error}", self.name)))?;
         Ok(taken)
+    }
+
+    /// Sends what waits; the interface counts what is refused.
+    fn flush(&mut self) -> io::Result<()> {
+        while self.tx.is_waiting() {
+            match self.tx.flush(&self.sender)? {
+                Flushed::Refused { .. } => {}
+                Flushed::All | Flushed::NoMemory => break,
+            }
+        }
+        Ok(())
     }
 
     fn receive(&mut self, most: usize, mut look: impl FnMut(&[u8])) -> usize {

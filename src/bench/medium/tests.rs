@@ -3,6 +3,5 @@
 
 mod cable;
 mod devices;
-mod measure;
 mod sockets;
 mod support;

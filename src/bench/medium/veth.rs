@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::cores::Cores;
 use super::error::MediumError;
-use super::site::{Intake, Site, Wires};
+use super::site::{Intake, Site, Wires, take_in};
 use super::wiring::{Plan, Wire};
 use crate::lab::veth;
 
@@ -17,7 +17,8 @@ impl Site {
     /// # Errors
     /// When namespaces are not permitted, a name is too long, or the kernel has no such intake.
     pub fn veth(plan: &Plan, cores: &Cores, intake: Intake) -> Result<Self, MediumError> {
-        let mut site = Self::empty(plan, cores, Wires::Veth { ends: Vec::new(), intake })?;
+        let mut site =
+            Self::empty(plan, cores, Wires::Veth { ends: Vec::new(), intake, pinned: true })?;
         for (at, wire) in plan.wires.iter().enumerate() {
             site.lay_pair(wire, cores.device[at % cores.device.len()], intake)?;
         }
@@ -27,9 +28,6 @@ impl Site {
 
     fn lay_pair(&mut self, wire: &Wire, core: usize, intake: Intake) -> Result<(), MediumError> {
         let (near, far) = veth((&self.tester, &wire.name), (&self.device, &wire.name))?;
-        if let Some(mac) = wire.device_mac {
-            far.set_mac(mac)?;
-        }
         for end in [&near, &far] {
             end.set_mtu(self.plan.mtu())?;
             end.offloads_off()?;
@@ -38,17 +36,12 @@ impl Site {
         for end in [&near, &far] {
             end.wait_carrier(true, LINK_UP)?;
         }
-        match intake {
-            Intake::Sender => {}
-            Intake::Steered => far.receive_on(core)?,
-            Intake::Thread => {
-                let id = far.receive_in_thread(core)?;
-                self.threads.push((format!("intake of {}", wire.name), id));
-            }
-        }
+        let (thread, keeps) = take_in(&far, intake, core)?;
+        self.threads.extend(thread.map(|id| (format!("intake of {}", wire.name), id)));
         self.near.push(near);
-        if let Wires::Veth { ends, .. } = &mut self.wires {
+        if let Wires::Veth { ends, pinned, .. } = &mut self.wires {
             ends.push(far);
+            *pinned &= keeps;
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use crate::wire::vlan;
 pub struct Wire {
     /// The interface's name, the same at both ends; at most 15 bytes.
     pub name: String,
-    /// The MAC address that frames to the device carry, when the device's interface must have it
-    /// (a kernel's), and not the port behind it.
+    /// The MAC address that frames to the device carry. A kernel's interface gets it; for any other
+    /// device the interface keeps its own, so that the kernel passes over the frames.
     pub device_mac: Option<MacAddr>,
     /// Who the tester is on this wire: the hosts that it answers ARP for.
     pub stations: Vec<Station>,
@@ -29,7 +29,7 @@ impl Wire {
         self
     }
 
-    /// With the MAC address of the device's interface.
+    /// With the MAC address of a kernel's interface.
     #[must_use]
     pub fn device_mac(mut self, mac: MacAddr) -> Self {
         self.device_mac = Some(mac);

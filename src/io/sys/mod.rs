@@ -10,7 +10,6 @@ pub mod netlink;
 pub mod netns;
 pub mod packet;
 pub mod ring;
-pub mod send;
 pub mod sockopt;
 pub mod tsc;
 pub mod tun;

@@ -8,7 +8,7 @@
 //! A driver that has no room loses a frame, and the kernel keeps the frame at the head of the ring
 //! to try again. A wire has no such mercy, and the receiver's loss would look like the sender's
 //! weakness. So the slot is spoiled, and the kernel passes over it
-//! ([`super::packet::skip_bad_frames`]).
+//! ([`super::packet::skip_bad_frames`]). A slot is free again once the receiver let go of its frame.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -30,8 +30,6 @@ const BLOCK_SIZE: usize = 64 << 10;
 /// The most that is copied; behind it the frame stays in its pages, so that a jumbo frame needs
 /// no contiguous memory.
 const COPIED: usize = 2048;
-/// Calls that one [`TxRing::flush`] makes at most while the kernel goes on taking frames.
-const CALLS: usize = 2 * super::send::MOST;
 
 /// The mapped ring of one socket.
 #[derive(Debug)]
@@ -46,7 +44,6 @@ pub struct TxRing {
     oldest: usize,
     /// Frames from there on.
     waiting: usize,
-    refused: u64,
 }
 
 // SAFETY: the ring is the only handle to its mapping, so it may move to another thread.
@@ -85,7 +82,7 @@ impl TxRing {
             rustix::mm::mmap(std::ptr::null_mut(), size, protection, flags, fd.as_fd(), 0)
         }?;
         let base = NonNull::new(base.cast::<u8>()).expect("mmap does not return null");
-        Ok(Self { base, size, slot_size, slots, next: 0, oldest: 0, waiting: 0, refused: 0 })
+        Ok(Self { base, size, slot_size, slots, next: 0, oldest: 0, waiting: 0 })
     }
 
     fn slot(&self, slot: usize) -> NonNull<u8> {
@@ -154,33 +151,37 @@ impl TxRing {
         self.status(slot).store(libc::TP_STATUS_SEND_REQUEST, Ordering::Release);
     }
 
-    /// Sends what was filled in; returns how many frames still wait, for the next call.
+    /// Sends what was filled in, up to the first frame that the driver has no room for: that one is
+    /// given up, and the next call goes on behind it.
     ///
     /// # Errors
-    /// As send(2), for want of a link or of the interface; those frames stay.
-    pub fn flush(&mut self, fd: impl AsFd) -> io::Result<usize> {
+    /// As send(2), for want of a link or of the interface; the frames stay.
+    #[inline]
+    pub fn flush(&mut self, fd: impl AsFd) -> io::Result<Flushed> {
         let fd = fd.as_fd().as_raw_fd();
-        for _ in 0..CALLS {
-            if self.waiting == 0 {
-                break;
-            }
+        while self.waiting > 0 {
+            let before = self.waiting;
             // SAFETY: no buffer is given: the kernel takes frames from the ring.
             let sent = unsafe { libc::send(fd, std::ptr::null(), 0, libc::MSG_DONTWAIT) };
             let error = (sent < 0).then(io::Error::last_os_error);
             self.note_taken();
             match error.as_ref().and_then(io::Error::raw_os_error) {
+                None if self.waiting == before => return Ok(Flushed::NoMemory),
+                // It may stop early, and says why at the next call.
                 None => {}
-                // The driver has no room.
-                Some(libc::ENOBUFS) => self.spoil(),
-                // The kernel has no memory for more frames under way.
-                Some(libc::EAGAIN | libc::ENOMEM) => break,
+                Some(libc::ENOBUFS) if self.waiting > 0 => {
+                    return Ok(Flushed::Refused { size: self.spoil(self.oldest).unwrap_or(0) });
+                }
+                Some(libc::ENOBUFS) => {}
+                Some(libc::EAGAIN | libc::ENOMEM) => return Ok(Flushed::NoMemory),
                 Some(_) => return Err(error.expect("it has a number")),
             }
         }
-        Ok(self.waiting)
+        Ok(Flushed::All)
     }
 
     /// Passes over the slots that the kernel has taken since the last look.
+    #[inline]
     fn note_taken(&mut self) {
         while self.waiting > 0
             && self.status(self.oldest).load(Ordering::Acquire) != libc::TP_STATUS_SEND_REQUEST
@@ -190,29 +191,55 @@ impl TxRing {
         }
     }
 
-    /// Makes the frame at the head of the ring one that the kernel passes over: its offload header
-    /// asks for more bytes than it has.
+    /// Gives up all frames that wait; returns how many those are, and their bytes.
     #[cold]
-    fn spoil(&mut self) {
-        if self.waiting == 0 {
-            return;
+    pub fn discard(&mut self) -> (usize, usize) {
+        let (mut frames, mut bytes) = (0, 0);
+        let mut slot = self.oldest;
+        for _ in 0..self.waiting {
+            if let Some(size) = self.spoil(slot) {
+                frames += 1;
+                bytes += size;
+            }
+            slot = self.after(slot);
         }
-        self.refused += 1;
+        (frames, bytes)
+    }
+
+    /// Makes a frame that waits one that the kernel passes over: its offload header asks for more
+    /// bytes than it has. Returns the frame's size, unless it was made so before.
+    #[cold]
+    fn spoil(&mut self, slot: usize) -> Option<usize> {
+        const SPOILED: [u8; 2] = [0xff; 2];
+        let base = self.slot(slot);
         // SAFETY: the offload header lies inside the slot.
-        let place = unsafe { self.slot(self.oldest).add(HEADER + 2) };
-        // SAFETY: the kernel reads the slot only within send(2), which this thread alone calls.
-        unsafe { place.cast::<[u8; 2]>().write([0xff; 2]) };
+        let place = unsafe { base.add(HEADER + 2) };
+        // SAFETY: the kernel only reads the slot, within send(2), which this thread alone calls.
+        let before = unsafe { place.cast::<[u8; 2]>().replace(SPOILED) };
+        let header = base.cast::<libc::tpacket2_hdr>().as_ptr();
+        // SAFETY: the slot begins with this header, aligned, which `commit` wrote.
+        let len = unsafe { (&raw const (*header).tp_len).read() };
+        (before != SPOILED).then_some(len as usize - OFFLOAD_HEADER)
     }
 
-    /// Frames that found no room at the driver since the last call; they count as taken.
-    pub fn refused(&mut self) -> u64 {
-        std::mem::take(&mut self.refused)
+    /// Whether frames wait for [`TxRing::flush`], those that were given up among them.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting > 0
     }
+}
 
-    /// Frames that wait for [`TxRing::flush`].
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
+/// How a [`TxRing::flush`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushed {
+    /// Everything is on its way.
+    All,
+    /// The driver had no room for a frame of this size; more may wait.
+    Refused {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The kernel has no memory for more frames under way; they wait.
+    NoMemory,
 }
 
 impl Drop for TxRing {

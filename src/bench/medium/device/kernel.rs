@@ -32,6 +32,31 @@ pub struct Router {
     pub nat: Option<Nat>,
 }
 
+/// What lies on one side of a router with two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// The next hop's MAC address: the tester's.
+    pub next_hop: MacAddr,
+    /// The prefixes behind it.
+    pub prefixes: Vec<Ipv4Net>,
+}
+
+impl Router {
+    /// A router between two wires: everything on either side lies behind one next hop. The links
+    /// to both have addresses of 192.0.2.0/24 (RFC 5737), which nothing else uses.
+    pub fn between(sides: [Beyond; 2], nat: Option<Nat>) -> Self {
+        let mut router = Self { nat, ..Self::default() };
+        for (wire, (side, last)) in sides.into_iter().zip([0, 4]).enumerate() {
+            let address = |host: u8| Ipv4Addr::new(192, 0, 2, last + host);
+            router.addresses.push((wire, Ipv4Net::new_assert(address(1), 30)));
+            router.neighbours.push((wire, address(2), side.next_hop));
+            let routes = side.prefixes.into_iter().map(|prefix| (prefix, address(2)));
+            router.routes.extend(routes);
+        }
+        router
+    }
+}
+
 /// Source NAT of what leaves by one wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nat {
@@ -73,6 +98,11 @@ impl Kernel {
             ));
         }
         let netns = site.device_netns().clone();
+        for (end, wire) in ends.iter().zip(&site.plan().wires) {
+            if let Some(mac) = wire.device_mac {
+                end.set_mac(mac)?;
+            }
+        }
         for (wire, address) in &router.addresses {
             ends[*wire].add_address(*address)?;
         }

@@ -2,7 +2,7 @@
 //!
 //! | device | what it is |
 //! |---|---|
-//! | [`Thruway`] | a child process of this very program |
+//! | [`Thruway`] | a child process of this very program, or two with links between them |
 //! | [`Kernel`] | the kernel as a router, with nft for NAT |
 //! | [`Testpmd`] | DPDK's own forwarder, on packet sockets or XDP sockets |
 //! | [`Null`] | a thread that moves frames from port to port and does nothing else |
@@ -17,10 +17,10 @@ pub mod null;
 pub mod testpmd;
 pub mod thruway;
 
-pub use kernel::{Kernel, Nat, Router};
-pub use null::Null;
+pub use kernel::{Beyond, Kernel, Nat, Router};
+pub use null::{Null, Switch};
 pub use testpmd::Testpmd;
-pub use thruway::{Thruway, ThruwaySpec};
+pub use thruway::{Hand, Thruway, ThruwaySpec};
 
 use std::collections::BTreeMap;
 use std::fs;

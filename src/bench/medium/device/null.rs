@@ -4,6 +4,7 @@
 //! It is the control: what it gets through is what the medium gets through.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::super::cores;
@@ -20,6 +21,8 @@ use crate::io::port::{Port, PortKind, PortSpec, Queue};
 use crate::io::{Netns, PacketSpec, TapSpec, clock};
 use crate::lab::{Stop, Task, wait};
 use crate::sync::Counter;
+use crate::time::Span;
+use crate::worker::Turns;
 
 /// Frames that it has: those of a full ring and a batch for each port.
 const FRAMES: usize = 8192;
@@ -44,10 +47,13 @@ struct Counted {
     sent: Counter,
     split: Counter,
     dropped: Counter,
+    dark: Counter,
     busy_turns: Counter,
     idle_turns: Counter,
     /// The thread's id, once it runs.
     thread: Counter,
+    /// Until when nothing crosses, on the monotonic clock in nanoseconds.
+    dark_until: AtomicU64,
 }
 
 impl Null {
@@ -84,6 +90,22 @@ impl Null {
         let intake = site.intake_drops()?;
         Ok(Self { _task: task, ports, counted, intake, threads, turns: (0, 0) })
     }
+
+    /// What can be done to it while somebody else measures.
+    pub fn switch(&self) -> Switch {
+        Switch(Arc::clone(&self.counted))
+    }
+}
+
+/// Does to a null forwarder what failures do.
+#[derive(Clone, Debug)]
+pub struct Switch(Arc<Counted>);
+
+impl Switch {
+    /// Lets nothing cross from now on for some time: what comes in is dropped, and counted.
+    pub fn black_out(&self, time: Span) {
+        self.0.dark_until.store((clock::now() + time).0, Ordering::Release);
+    }
 }
 
 /// Where what comes in at each port goes out; nowhere without a lane.
@@ -117,11 +139,13 @@ fn forward(
 ) {
     let mut batch = Batch::new();
     let mut out = Vec::with_capacity(crate::frame::BATCH);
+    let mut turns = Turns::default();
     while !stop.asked() {
         let mut work = 0;
         for (from, way) in ways.iter().enumerate() {
             let port = PortId::from_index(from);
-            let counts = queues[from].receive(port, clock::now(), &mut pool, &mut batch);
+            let now = clock::now();
+            let counts = queues[from].receive(port, now, &mut pool, &mut batch);
             work += u64::from(counts.frames);
             counted.received.add(u64::from(counts.frames));
             counted.split.add(u64::from(counts.split));
@@ -131,6 +155,10 @@ fn forward(
                 out.push(Outgoing::new(frame, &row));
             }
             batch.finish(&mut pool, |_, _| {});
+            if now.0 < counted.dark_until.load(Ordering::Acquire) {
+                counted.dark.add(out.len() as u64);
+                out.drain(..).for_each(|out| pool.put(out.frame));
+            }
             match way {
                 Some(to) => {
                     let counts = queues[*to].transmit(&mut out, &mut pool);
@@ -143,7 +171,7 @@ fn forward(
                 }
             }
         }
-        if work > 0 { &counted.busy_turns } else { &counted.idle_turns }.add(1);
+        turns.note(clock::now(), work > 0, &counted.busy_turns, &counted.idle_turns);
     }
 }
 
@@ -161,6 +189,7 @@ impl Device for Null {
             ..DeviceFrames::default()
         };
         note(&mut frames.dropped, "not_sent", own.dropped.value());
+        note(&mut frames.dropped, "black_out", own.dark.value());
         let turns = (own.busy_turns.value(), own.idle_turns.value());
         frames.idle_turns = idle_share(self.turns, turns);
         self.turns = turns;

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::support::*;
-use crate::bench::medium::device::{Kernel, Nat, Null, Testpmd};
-use crate::bench::medium::{Device, Intake, Site, Tester};
+use crate::bench::medium::device::{Beyond, Kernel, Nat, Null, Router, Testpmd};
+use crate::bench::medium::{Device, Intake, Site, Sockets, Tester};
 use crate::bench::record::trial::DeviceFrames;
+use crate::lab::{Netns, veth};
+use crate::time::Span;
 use crate::wire::vlan::TagStack;
 
 /// Sends a second's worth on both lanes and holds every frame against the device's accounts. Where
@@ -37,6 +39,16 @@ fn the_kernel_forwards_and_every_frame_is_accounted_for() {
         conserves(&site, &mut kernel, intake != Intake::Sender);
         assert_eq!(kernel.threads().len(), if intake == Intake::Thread { 2 } else { 0 });
     }
+}
+
+#[test]
+fn a_router_between_two_sides_knows_all_of_both() {
+    let Some(site) = lab(Site::veth(&plan(60), &cores(), Intake::Sender)) else { return };
+    let side =
+        |next_hop, prefix: &str| Beyond { next_hop, prefixes: vec![prefix.parse().unwrap()] };
+    let sides = [side(CE, "10.0.0.0/16"), side(VM, "10.10.0.0/16")];
+    let mut kernel = Kernel::start(&site, &Router::between(sides, None)).unwrap();
+    conserves(&site, &mut kernel, false);
 }
 
 #[test]
@@ -148,4 +160,42 @@ fn a_missing_testpmd_is_named_with_the_way_to_get_it() {
     let Some(site) = lab(Site::veth(&plan(60), &cores(), Intake::Sender)) else { return };
     let error = Testpmd::start_program(&site, false, "no-such-testpmd").unwrap_err().to_string();
     assert!(error.contains("no-such-testpmd is not installed: install DPDK"), "{error}");
+}
+
+#[test]
+fn a_black_out_lets_nothing_cross_and_is_counted() {
+    let Some(site) = lab(Site::veth(&plan(60), &cores(), Intake::Sender)) else { return };
+    let mut null = Null::start(&site).unwrap();
+    let mut tester = site.tester().unwrap();
+    let crossed = |tester: &mut Sockets, count| {
+        send_paced(tester, 0, count, 10_000, |probe| frame(0, 60, TagStack::UNTAGGED, probe))
+            .unique()
+    };
+    null.switch().black_out(Span::secs(60));
+    assert_eq!(crossed(&mut tester, 100), 0);
+    let told = null.accounts().unwrap().unwrap();
+    assert_eq!((told.received, told.dropped["black_out"]), (100, 100));
+    null.switch().black_out(Span::ZERO);
+    assert_eq!(crossed(&mut tester, 100), 100);
+}
+
+#[test]
+fn namespaces_go_with_the_site_and_take_everything_along() {
+    let sites = [Site::veth(&plan(60), &cores(), Intake::Thread), Site::tap(&plan(60), &cores())];
+    for site in sites {
+        let Some(site) = lab(site) else { return };
+        // What shares a wire with a namespace sees it go.
+        let kept = Netns::new("kept").unwrap();
+        let watch = |netns: &Netns, name: &str| {
+            let (ours, _theirs) = veth((&kept, name), (netns, "watched")).unwrap();
+            ours
+        };
+        let watches = [watch(site.device_netns(), "d"), watch(site.tester_netns(), "t")];
+        let tester = site.tester().unwrap();
+        let null = Null::start(&site).unwrap();
+        drop((tester, null, site));
+        for ours in watches {
+            ours.wait_gone(std::time::Duration::from_secs(10)).unwrap();
+        }
+    }
 }
