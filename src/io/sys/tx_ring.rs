@@ -216,10 +216,9 @@ impl TxRing {
         let place = unsafe { base.add(HEADER + 2) };
         // SAFETY: the kernel only reads the slot, within send(2), which this thread alone calls.
         let before = unsafe { place.cast::<[u8; 2]>().replace(SPOILED) };
-        let header = base.cast::<libc::tpacket2_hdr>().as_ptr();
         // SAFETY: the slot begins with this header, aligned, which `commit` wrote.
-        let len = unsafe { (&raw const (*header).tp_len).read() };
-        (before != SPOILED).then_some(len as usize - OFFLOAD_HEADER)
+        let header = unsafe { base.cast::<libc::tpacket2_hdr>().read() };
+        (before != SPOILED).then_some(header.tp_len as usize - OFFLOAD_HEADER)
     }
 
     /// Whether frames wait for [`TxRing::flush`], those that were given up among them.

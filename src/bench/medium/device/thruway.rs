@@ -298,7 +298,8 @@ impl Hand {
     pub fn set_link(&self, link: usize, up: bool) -> Result<(), MediumError> {
         // One end alone: the other one loses its carrier, as when a fibre is cut.
         let end = &self.links[link][1];
-        Ok(if up { end.up()? } else { end.down()? })
+        if up { end.up()? } else { end.down()? }
+        Ok(())
     }
 
     /// Kills the process of a role, without a word.
