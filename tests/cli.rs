@@ -254,12 +254,13 @@ impl Drop for Guard {
 impl Guard {
     /// Asks it to end, and gives its exit code and what it logged.
     fn end(mut self) -> (Option<i32>, String) {
-        let id = i32::try_from(self.0.id()).unwrap();
-        let pid = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let id = i32::try_from(self.0.id()).expect("ids are small");
+        let pid = rustix::process::Pid::from_raw(id).expect("no process has the id 0");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
         let mut log = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.0.wait().unwrap().code(), log)
+        let mut stderr = self.0.stderr.take().expect("it is piped");
+        stderr.read_to_string(&mut log).expect("logs are text");
+        (self.0.wait().expect("it is a child").code(), log)
     }
 }
 
@@ -267,7 +268,7 @@ impl Guard {
 /// `input` is read at this pace.
 fn lab_of_captures(folder: &Path, input: &Path, pace: &str) -> std::path::PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/lab.toml");
-    let mut text = std::fs::read_to_string(path).unwrap();
+    let mut text = std::fs::read_to_string(path).expect("the lab is there");
     for port in ["ce-1", "ce-2", "hub", "spoke", "m365"] {
         let out = folder.join(format!("{port}.pcapng")).display().to_string();
         let read = format!("in = \"{}\", pace = \"{pace}\", ", input.display());
@@ -280,7 +281,7 @@ fn lab_of_captures(folder: &Path, input: &Path, pace: &str) -> std::path::PathBu
     let nic = "ip = \"10.10.1.4\"";
     text = text.replace(nic, &format!("{nic}\nmac = \"02:00:00:00:00:99\""));
     let file = folder.join(format!("{pace}.toml"));
-    std::fs::write(&file, text).unwrap();
+    std::fs::write(&file, text).expect("the folder can be written");
     file
 }
 
@@ -354,8 +355,8 @@ fn captures_cross_a_running_thruway_at_their_pace_or_at_once() {
 fn run(file: &Path, folder: &Path) -> Guard {
     let api = folder.join("api.sock");
     let mut command = Command::new(env!("CARGO_BIN_EXE_thruway"));
-    command.args(["run", file.to_str().unwrap(), "--api", api.to_str().unwrap()]);
-    Guard(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    command.arg("run").arg(file).arg("--api").arg(api);
+    Guard(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts"))
 }
 
 /// Learns the edge's MAC address from its answer to the router's ARP request.
@@ -368,7 +369,7 @@ fn edge_mac(file: &Path, folder: &Path, input: &Path, unknown: MacAddr) -> MacAd
         let answer = |(_, bytes): &(Now, Vec<u8>)| show::show(bytes).contains("172.16.0.2 is at");
         match packets(&answers).into_iter().find(answer) {
             Some((_, bytes)) => {
-                mac = MacAddr(bytes[6..12].try_into().unwrap());
+                mac = MacAddr(bytes[6..12].try_into().expect("six bytes"));
                 true
             }
             None => false,

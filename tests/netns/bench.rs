@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use thruway::bench::medium::device::{Thruway, ThruwaySpec};
 use thruway::bench::medium::{
     Cores, Device, Intake, MediumError, Plan, Site, Sockets, Tester, Wire,
@@ -251,6 +252,52 @@ fn bench_measures_thruway_on_veth_and_on_tap_devices() {
         assert!(device.reset().unwrap());
         assert_ne!(device.id(), before);
         conserves(&site, &mut device);
+    }
+}
+
+/// Sends frames as fast as they are taken, then waits until nothing comes any more.
+fn flood(tester: &mut Sockets, count: u64, resume: impl FnOnce()) -> (u64, u64) {
+    tester.drops().unwrap();
+    let mut sent = 0;
+    while sent < count {
+        let want = usize::try_from((count - sent).min(32)).unwrap();
+        let taken = tester.send(0, want, |room| {
+            let probe = Probe { trial: 1, seq: sent, ..Probe::default() };
+            sent += 1;
+            frame(0, &probe, room)
+        });
+        taken.unwrap();
+    }
+    resume();
+    let (mut arrived, mut last) = (0, clock::now());
+    while clock::now().since(last) < Span::millis(300) {
+        if tester.receive(0, |_| arrived += 1).unwrap() > 0 {
+            last = clock::now();
+        }
+    }
+    (arrived, tester.drops().unwrap().iter().map(|(_, count)| count).sum())
+}
+
+#[test]
+fn what_a_device_that_stands_still_has_no_room_for_is_counted_once() {
+    const COUNT: u64 = 50_000;
+    let cores = Cores::share(1).unwrap();
+    let veth = || Site::veth(&plan(60), &cores, Intake::Sender);
+    for made in [veth(), Site::tap(&plan(60), &cores)] {
+        let Some(site) = site(made) else { return };
+        let mut device = start(&site, false);
+        let mut tester = site.tester().unwrap();
+        let before = device.accounts().unwrap().unwrap();
+        let id = i32::try_from(device.id().unwrap()).unwrap();
+        let tell = |signal| kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+        tell(Signal::STOP);
+        let (arrived, lost) = flood(&mut tester, COUNT, || tell(Signal::CONT));
+        let after = device.accounts().unwrap().unwrap();
+        let unaccounted = i64::try_from(COUNT).unwrap() - i64::try_from(arrived + lost).unwrap();
+        assert_eq!(unaccounted, balance(&after) - balance(&before), "{before:?} {after:?}");
+        let full = |frames: &DeviceFrames| frames.dropped.get("input_full").copied().unwrap_or(0);
+        let full = full(&after) - full(&before);
+        assert!(arrived > 0 && full > COUNT / 2, "{arrived} arrived, {full} found no room");
     }
 }
 

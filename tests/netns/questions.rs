@@ -15,8 +15,8 @@ fn ask(words: &[&str]) -> Vec<Value> {
     let file = folder.path().join("results.jsonl");
     let done =
         Command::new(program()).arg("bench").args(words).arg("--out").arg(&file).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(done.status.success(), "bench {words:?}: {said}");
+    let said = [done.stderr, done.stdout].concat();
+    assert!(done.status.success(), "bench {words:?}: {}", String::from_utf8_lossy(&said));
     let records = read(&file);
     for record in &records {
         for trial in record["trials"].as_array().unwrap() {

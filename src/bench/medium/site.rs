@@ -146,10 +146,12 @@ impl Site {
         Sockets::open(&self.near, &self.plan.lanes, self.plan.largest, DropMeter::default())
     }
 
-    /// A meter of frames that were lost before the device saw them: its input had no room.
+    /// A meter of frames that were lost before the device saw them, since its input had no room,
+    /// other than those that its ports count themselves: a TAP port has all of its own.
     pub(super) fn intake_drops(&self) -> Result<DropMeter, MediumError> {
         let mut meter = DropMeter::default();
-        for near in &self.near {
+        let counted_by_port = matches!(self.wires, Wires::Tap);
+        for near in self.near.iter().filter(|_| !counted_by_port) {
             meter.add(near, Which::Sent, format!("{}: device's input full", near.name()))?;
         }
         Ok(meter)

@@ -298,7 +298,11 @@ impl Hand {
     pub fn set_link(&self, link: usize, up: bool) -> Result<(), MediumError> {
         // One end alone: the other one loses its carrier, as when a fibre is cut.
         let end = &self.links[link][1];
-        if up { end.up()? } else { end.down()? }
+        if up {
+            end.up()?
+        } else {
+            end.down()?
+        }
         Ok(())
     }
 
