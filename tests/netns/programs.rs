@@ -66,9 +66,10 @@ pub(crate) fn warm_up(net: &Net, address: &str) {
     output(net.onprem(), &["ping", "-n", "-c", "1", "-w", "5", "-i", "0.2", address]);
 }
 
-/// Every echo request is answered.
+/// Every echo request is answered. Not `-w`: with it ping asks on until the wished number of
+/// answers is there, and ends with some under way.
 pub(crate) fn ping_all(net: &Net, address: &str, more: &[&str]) {
-    let words = [&["ping", "-n", "-w", "8"], more, &[address]].concat();
+    let words = [&["ping", "-n", "-W", "8"], more, &[address]].concat();
     let (sent, answered) = ping_counts(&output(net.onprem(), &words));
     assert_eq!(sent, answered, "{words:?}");
 }
