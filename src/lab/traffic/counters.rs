@@ -44,6 +44,8 @@ kernel_counters! {
     ip_checksum_errors = "IpExt"."InCsumErrors";
     /// IPv4 packets forwarded.
     ip_forwarded = "Ip"."ForwDatagrams";
+    /// ICMP echo replies received, whoever waits for them.
+    icmp_echo_replies = "Icmp"."InEchoReps";
     /// ICMP messages with a bad checksum.
     icmp_checksum_errors = "Icmp"."InCsumErrors";
     /// TCP segments with a bad checksum.
