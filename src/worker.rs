@@ -1,6 +1,8 @@
 //! One worker: a thread with its share of every port, its shards, its counters; and one turn of
 //! it: receive, run, transmit, housekeeping.
 
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::fmt;

@@ -152,6 +152,18 @@ fn replay_gives_the_same_bytes_for_any_workers_and_batches() {
 }
 
 #[test]
+fn replay_says_once_what_is_wrong_with_a_capture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = ("docs/examples/lab.toml", folder.path().join("out"));
+    let input = "ce-1=no-such.pcapng";
+    let output = thruway(&["replay", file, "--in", input, "--out", out.to_str().unwrap()]);
+    assert!(!output.status.success());
+    let error = error(&output);
+    assert!(error.contains("cannot read no-such.pcapng"), "{error}");
+    assert_eq!(error.matches("No such file").count(), 1, "{error}");
+}
+
+#[test]
 fn replay_names_the_ports_that_it_knows() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("in.pcapng");

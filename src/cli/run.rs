@@ -14,8 +14,8 @@ pub struct Args {
     /// What to run
     #[command(flatten)]
     pub source: Source,
-    /// Worker threads; without it what the file says, or one for each core but one
-    #[arg(long, value_name = "N")]
+    /// Worker threads, 1 to 64; without it what the file says, or one for each core but one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub workers: Option<u8>,
     /// Keep workers polling when they are idle
     #[arg(long)]

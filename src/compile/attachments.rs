@@ -8,7 +8,6 @@ use ipnet::Ipv4Net;
 use super::builder::Builder;
 use super::{LossPath, MeterName, PolicerKey, Side};
 use crate::ids::{AttachmentId, Direction, Link, NatId, PeeringKind, PolicerId, PortId, VrfId};
-use crate::model::limits::LINK_MTU;
 use crate::model::{Accounting as ModelAccounting, Circuit, Peering, PolicerScope, Provider};
 use crate::police::{Accounting, Policer, Rate};
 use crate::tables::{
@@ -28,12 +27,6 @@ pub(super) fn add(build: &mut Builder<'_>) {
     }
     for (index, circuit) in model.circuits.iter().enumerate() {
         add_edges(build, index, circuit);
-        if !circuit.usable() && circuit.links.is_some() {
-            build.advice.push(format!(
-                "circuit {} forwards nothing: it is not Enabled and Provisioned",
-                circuit.name
-            ));
-        }
     }
     add_subnets(build);
     add_services(build);
@@ -106,17 +99,13 @@ fn cross_connect(
     };
     let (to_azure, to_onprem) = (side(Direction::ToAzure), side(Direction::ToOnprem));
     let name = |what| format!("{} {} {link} {what}", circuit.name, peering.kind);
-    let make = |name, port, tags, cross| Attachment {
-        name,
-        port,
-        tags,
-        mtu: LINK_MTU,
-        meter: Some(meter),
-        role: Role::CrossConnect(cross),
+    let mut attach = |name, port, tags, cross| {
+        let mtu = build.mtu(port, tags);
+        let role = Role::CrossConnect(cross);
+        build.attach(Attachment { name, port, tags, mtu, meter: Some(meter), role })
     };
-    let access = build.attach(make(name("access"), access_port, access_tags, to_azure));
-    let tags = circuit.link_tags(peering);
-    let outer = build.attach(make(name("link"), link_port, tags, to_onprem));
+    let access = attach(name("access"), access_port, access_tags, to_azure);
+    let outer = attach(name("link"), link_port, circuit.link_tags(peering), to_onprem);
     for (from, to) in [(access, outer), (outer, access)] {
         if let Role::CrossConnect(cross) = &mut build.attachments[from.index()].role {
             cross.out = to;
@@ -141,9 +130,10 @@ fn add_edges(build: &mut Builder<'_>, index: usize, circuit: &Circuit) {
             let kind = peering.kind;
             let name = format!("{} {kind} {link}", circuit.name);
             let tags = circuit.link_tags(peering);
+            let mtu = build.mtu(port, tags);
             if !open {
                 let role = Role::Closed;
-                build.attach(Attachment { name, port, tags, mtu: LINK_MTU, meter: None, role });
+                build.attach(Attachment { name, port, tags, mtu, meter: None, role });
                 continue;
             }
             let meter = build.meter(MeterName {
@@ -168,7 +158,7 @@ fn add_edges(build: &mut Builder<'_>, index: usize, circuit: &Circuit) {
                 name,
                 port,
                 tags,
-                mtu: LINK_MTU,
+                mtu,
                 meter: Some(meter),
                 role: Role::Peering(PeeringSide {
                     kind,
@@ -197,7 +187,7 @@ fn add_subnets(build: &mut Builder<'_>) {
                 name: format!("{} {}", vnet.name, subnet.name),
                 port,
                 tags: TagStack::UNTAGGED,
-                mtu: LINK_MTU,
+                mtu: build.mtu(port, TagStack::UNTAGGED),
                 meter: None,
                 role: Role::Subnet(SubnetSide {
                     vrf: VrfId(0),
@@ -220,7 +210,7 @@ fn add_services(build: &mut Builder<'_>) {
             name: service.name.to_string(),
             port,
             tags: TagStack::UNTAGGED,
-            mtu: LINK_MTU,
+            mtu: build.mtu(port, TagStack::UNTAGGED),
             meter: None,
             role: Role::Service(ServiceSide {
                 vrf: VrfId(0),

@@ -15,14 +15,16 @@ use crate::ids::{
     AdjacencyId, AttachmentId, Epoch, GatewayId, MeterId, NeighbourId, NextHopId, NsgId,
     PathGroupId, PortId, VrfId,
 };
+use crate::model::limits::LINK_MTU;
 use crate::model::{Model, PortName};
 use crate::neighbour::Words;
 use crate::police::{Policer, Rate};
 use crate::tables::{
-    Adjacency, Attachment, Classifier, Gateway, LinkPolicer, NextHop, PathGroup, PortEntry, Tables,
-    Waiting, deal_shards,
+    Adjacency, Attachment, Classifier, CrossConnect, Gateway, LinkPolicer, NextHop, PathGroup,
+    PortEntry, Role, Tables, Waiting, deal_shards,
 };
 use crate::wire::eth::MacAddr;
+use crate::wire::vlan::{self, TagStack};
 
 /// Tables under construction.
 #[derive(Debug)]
@@ -98,6 +100,14 @@ impl<'a> Builder<'a> {
     /// The port of this name; `None` when another process has it.
     pub(super) fn port(&self, name: &PortName) -> Option<PortId> {
         self.ports.get(name).copied()
+    }
+
+    /// The largest IP packet, in bytes, that a port carries behind these tags: its MTU allows for
+    /// one tag, as a network interface's does.
+    pub(super) fn mtu(&self, port: PortId, tags: TagStack) -> u16 {
+        let beyond_the_first = u16::try_from(tags.size().saturating_sub(vlan::TAG));
+        let room = self.model.ports[port.index()].mtu;
+        LINK_MTU.min(room - beyond_the_first.expect("4 bytes at most"))
     }
 
     /// thruway's MAC address on a port.
@@ -216,7 +226,7 @@ impl<'a> Builder<'a> {
             infos.push(VrfInfo { routes: text.collect(), name: vrf.name });
         }
         let ports = self.model.ports.iter().zip(std::mem::take(&mut self.classifiers));
-        let icmp = self.model.icmp;
+        let icmp_limits = self.icmp_limits();
         let tables = Tables {
             epoch: Epoch(1),
             ports: ports
@@ -238,10 +248,7 @@ impl<'a> Builder<'a> {
             policers: Arc::new(self.policers),
             waiting: Arc::new(Waiting::new(self.neighbours.len() + GLEANED_MOST)),
             words: Arc::new(Words::new(self.neighbours.len() + GLEANED_MOST)),
-            icmp_limit: Arc::new(Policer::new(
-                Rate::per_second(u64::from(icmp.rate.max(1))).expect("a 32-bit rate is in range"),
-                if icmp.rate == 0 { 0 } else { u64::from(icmp.burst) },
-            )),
+            icmp_limits: Arc::new(icmp_limits),
             hash_seed: 0,
             owners: deal_shards(workers),
         };
@@ -257,6 +264,23 @@ impl<'a> Builder<'a> {
             loss: self.loss,
             advice: self.advice,
         })
+    }
+
+    /// A router has one address on each attachment; a translator has one for all of its own.
+    fn icmp_limits(&self) -> Vec<Arc<Policer>> {
+        let icmp = self.model.icmp;
+        let rate =
+            Rate::per_second(u64::from(icmp.rate.max(1))).expect("a 32-bit rate is in range");
+        let burst = if icmp.rate == 0 { 0 } else { u64::from(icmp.burst) };
+        let fresh = || Arc::new(Policer::new(rate, burst));
+        let translators: Vec<_> = self.known.nat_tables.iter().map(|_| fresh()).collect();
+        let own = |attachment: &Attachment| match &attachment.role {
+            Role::CrossConnect(CrossConnect { nat: Some(id), .. }) => {
+                Arc::clone(&translators[id.index()])
+            }
+            _ => fresh(),
+        };
+        self.attachments.iter().map(own).collect()
     }
 
     /// A next hop in words.

@@ -92,7 +92,8 @@ pub struct Compiled {
     pub fibs: Vec<FibWriter>,
     /// Access ports that follow their links.
     pub loss: Vec<LossPath>,
-    /// What an operator should know: routes over a gateway's limit, FastPath that falls back.
+    /// What an operator should know and the configuration alone does not tell: routes over a
+    /// gateway's limit.
     pub advice: Vec<String>,
 }
 

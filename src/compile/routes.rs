@@ -253,14 +253,6 @@ fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
                 }
             }
         }
-        for fallback in &plan.fallbacks {
-            build.advice.push(format!(
-                "{} addresses of {} take the gateway instead of FastPath: {}",
-                fallback.addresses,
-                fallback.vnet,
-                fallback.reason.doc(),
-            ));
-        }
     }
 }
 

@@ -8,8 +8,7 @@ use super::read::{Ctx, Entry, Node, Section, titled};
 use super::schema;
 use super::value::{boolean, choice, integer, list, mac, name, text};
 use crate::model::{
-    Cable, CapturePace, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, ONE_TAG_MTU, Port, PortKind,
-    PortName,
+    Cable, CapturePace, MAX_IFNAME, MAX_MTU, MIN_MTU, ONE_TAG_MTU, Port, PortKind, PortName,
 };
 
 const KINDS: [&str; 5] = ["tap", "packet", "xdp", "memory", "pcap"];
@@ -22,7 +21,6 @@ pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
     let kind = kind(&table, netns);
     let mtu = table.read("mtu", |c, n| integer(c, n, MIN_MTU..=MAX_MTU));
     let mac = table.read("mac", mac);
-    let queues = table.read("queues", |c, n| integer(c, n, 1..=MAX_QUEUES));
     let accept_88a8 = table.read("accept_88a8", boolean).unwrap_or(false);
     let allow = table.read("allow", |c, n| choice(c, n, &[("host-interface", true)]));
     let of_the_host = matches!(kind, Some(PortKind::Packet { .. } | PortKind::Xdp { .. }));
@@ -41,7 +39,6 @@ pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
             mac,
             allow_host_interface: allow.unwrap_or(false),
             accept_88a8,
-            queues,
         })
     })();
     table.entry(value)

@@ -38,8 +38,7 @@ schemas! {
     API = "[api]" ["socket"];
     ICMP = "[icmp]" ["rate" "burst"];
     PORT = "[[port]]" [
-        "name" "tap" "packet" "xdp" "memory" "pcap" "netns" "mtu" "mac" "queues" "accept_88a8"
-        "allow"
+        "name" "tap" "packet" "xdp" "memory" "pcap" "netns" "mtu" "mac" "accept_88a8" "allow"
     ];
     PCAP = "pcap of a port" ["in" "out" "pace"];
     CABLE = "[[cable]]" ["ends"];

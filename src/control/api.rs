@@ -1,7 +1,7 @@
 //! The API: HTTP with JSON on a Unix socket (mode 0600), one question a path.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 
@@ -88,6 +88,9 @@ pub enum SocketError {
     /// Somebody answers there.
     #[error("{} is in use by a running thruway: stop it, or give this one another path with --api", .0.display())]
     InUse(PathBuf),
+    /// Something else stands there, which is not thruway's to remove.
+    #[error("{} is no socket; give another path with --api", .0.display())]
+    NotASocket(PathBuf),
     /// The system says no.
     #[error("cannot listen on {}: {why}; give another path with --api", path.display())]
     Io {
@@ -115,10 +118,13 @@ pub fn default_folder() -> PathBuf {
 /// Listens on `path`; a socket that a dead process left there is taken over.
 ///
 /// # Errors
-/// When a living process has it, or the folder cannot be written.
+/// When a living process has it, another kind of file is there, or the folder cannot be written.
 pub fn listen(path: &Path) -> Result<UnixListener, SocketError> {
     let wrap = |why| SocketError::Io { path: path.to_owned(), why };
-    if path.exists() {
+    if let Ok(there) = std::fs::symlink_metadata(path) {
+        if !there.file_type().is_socket() {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
         if StdUnixStream::connect(path).is_ok() {
             return Err(SocketError::InUse(path.to_owned()));
         }
@@ -154,5 +160,27 @@ async fn ask(queries: mpsc::Sender<Query>, topic: Topic) -> Response {
     match answer.await {
         Ok(value) => Json(value).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "thruway is stopping").into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_dead_process_s_socket_is_taken_over_and_no_other_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("lab.sock");
+        drop(listen(&socket).unwrap());
+        assert!(socket.exists(), "nobody took it away");
+        let again = listen(&socket).unwrap();
+        assert!(matches!(listen(&socket), Err(SocketError::InUse(_))));
+        drop(again);
+
+        let file = folder.path().join("lab.toml");
+        std::fs::write(&file, "[service]").unwrap();
+        let error = listen(&file).unwrap_err().to_string();
+        assert!(error.contains("lab.toml is no socket"), "{error}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "[service]");
     }
 }

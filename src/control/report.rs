@@ -12,7 +12,8 @@ use super::view::{
 use crate::compile::{Compiled, MeterName, Side};
 use crate::ids::{GatewayId, Link, MeterId, PortId};
 use crate::io::LinkState;
-use crate::model::{Billing, Model};
+use crate::model::Model;
+use crate::model::limits::charged_bytes;
 use crate::nat::SessionView;
 use crate::neighbour::EntryState;
 use crate::tables::counters::INSTANCES;
@@ -48,16 +49,23 @@ impl Sources<'_> {
 
     /// Circuits with their meters.
     pub fn circuits(&self) -> Vec<Circuit> {
-        let circuit = |own: &crate::model::Circuit| Circuit {
-            name: own.name.to_string(),
-            service_key: own.service_key.to_string(),
-            sku: format!("{:?}", own.sku),
-            billing: format!("{:?}", own.billing),
-            bandwidth: own.bandwidth.to_string(),
-            state: format!("{:?}", own.state),
-            provider_state: format!("{:?}", own.provider_state),
-            s_tag: own.s_tag.map(|tag| tag.value()),
-            meters: self.meters(own),
+        let circuit = |own: &crate::model::Circuit| {
+            let meters = self.meters(own);
+            let [in_bytes, out_bytes, charged_bytes] = totals(&meters);
+            Circuit {
+                name: own.name.to_string(),
+                service_key: own.service_key.to_string(),
+                sku: format!("{:?}", own.sku),
+                billing: format!("{:?}", own.billing),
+                bandwidth: own.bandwidth.to_string(),
+                state: format!("{:?}", own.state),
+                provider_state: format!("{:?}", own.provider_state),
+                s_tag: own.s_tag.map(|tag| tag.value()),
+                in_bytes,
+                out_bytes,
+                charged_bytes,
+                meters,
+            }
         };
         self.model.circuits.iter().map(circuit).collect()
     }
@@ -69,7 +77,15 @@ impl Sources<'_> {
     }
 
     fn meter(&self, id: MeterId, name: &MeterName, circuit: &crate::model::Circuit) -> Meter {
+        let in_bytes = total(self.counters, |own| &own.meter(id).in_bytes);
         let out_bytes = total(self.counters, |own| &own.meter(id).out_bytes);
+        let charged = match name.side {
+            Side::Provider => 0,
+            Side::Microsoft => {
+                let edition = self.model.service.edition;
+                charged_bytes(edition, circuit.billing, (in_bytes, out_bytes))
+            }
+        };
         Meter {
             circuit: name.circuit.clone(),
             peering: name.peering.to_string(),
@@ -80,13 +96,12 @@ impl Sources<'_> {
             }
             .to_owned(),
             in_packets: total(self.counters, |own| &own.meter(id).in_packets),
-            in_bytes: total(self.counters, |own| &own.meter(id).in_bytes),
+            in_bytes,
             out_packets: total(self.counters, |own| &own.meter(id).out_packets),
             out_bytes,
             in_policed: total(self.counters, |own| &own.meter(id).in_policed),
             out_policed: total(self.counters, |own| &own.meter(id).out_policed),
-            // What enters Azure is free; what leaves it is charged on a Metered plan.
-            charged_bytes: if circuit.billing == Billing::Metered { out_bytes } else { 0 },
+            charged_bytes: charged,
         }
     }
 
@@ -216,6 +231,15 @@ impl Sources<'_> {
     }
 }
 
+/// Bytes in, out and charged over a circuit's meters, each byte once: a process that is both sides
+/// has metered it twice.
+fn totals(meters: &[Meter]) -> [u64; 3] {
+    let microsoft = meters.iter().any(|own| own.side == "microsoft");
+    let counted = meters.iter().filter(|own| !microsoft || own.side == "microsoft");
+    counted
+        .fold([0; 3], |[i, o, c], own| [i + own.in_bytes, o + own.out_bytes, c + own.charged_bytes])
+}
+
 /// One NAT session.
 pub fn nat_session(circuit: String, own: &SessionView, now: Now) -> NatSession {
     NatSession {
@@ -248,4 +272,30 @@ pub fn state_name(state: LinkState) -> &'static str {
 /// Whatever serialises, as JSON; our views always do.
 pub(super) fn to_json(view: impl serde::Serialize) -> Value {
     serde_json::to_value(view).unwrap_or_else(|error| json!({ "error": error.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circuit_that_both_sides_meter_is_counted_once() {
+        let meter = |side: &str, in_bytes, out_bytes, charged_bytes| Meter {
+            circuit: "contoso".to_owned(),
+            peering: "private".to_owned(),
+            link: "primary".to_owned(),
+            side: side.to_owned(),
+            in_packets: 0,
+            in_bytes,
+            out_packets: 0,
+            out_bytes,
+            in_policed: 0,
+            out_policed: 0,
+            charged_bytes,
+        };
+        let provider = [meter("provider", 10, 20, 0), meter("provider", 1, 2, 0)];
+        assert_eq!(totals(&provider), [11, 22, 0]);
+        let both = [&provider[..], &[meter("microsoft", 9, 20, 20)]].concat();
+        assert_eq!(totals(&both), [9, 20, 20]);
+    }
 }

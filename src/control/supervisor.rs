@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::api::{self, Query, SocketError, Topic};
@@ -94,11 +94,16 @@ pub fn run(model: &Model, options: &Options, ready: impl FnOnce(&Running)) -> Re
         .build()
         .map_err(system("a runtime"))?;
     runtime.block_on(async {
+        // Before anybody hears that it is ready, so that a signal at once ends it cleanly too.
+        let signals = [
+            signal(SignalKind::interrupt()).map_err(system("signals"))?,
+            signal(SignalKind::terminate()).map_err(system("signals"))?,
+        ];
         let (mut running, queries) = Running::start(model, options)?;
         ready(&running);
-        let done = running.serve(queries).await;
+        running.serve(queries, signals).await;
         running.stop();
-        done
+        Ok(())
     })
 }
 
@@ -242,9 +247,11 @@ impl Running {
     }
 
     /// Serves until a signal comes.
-    async fn serve(&mut self, mut queries: mpsc::Receiver<Query>) -> Result<(), RunError> {
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(system("signals"))?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(system("signals"))?;
+    async fn serve(
+        &mut self,
+        mut queries: mpsc::Receiver<Query>,
+        [mut interrupt, mut terminate]: [Signal; 2],
+    ) {
         let mut watch = tokio::time::interval(WATCH);
         watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let punted = Arc::clone(&self.punted);
@@ -261,8 +268,8 @@ impl Running {
                 () = tokio::time::sleep(wait) => due = self.step(),
                 _ = watch.tick() => if self.watch() { due = self.step() },
                 query = queries.recv() => if let Some(query) = query { self.answer(query) },
-                _ = interrupt.recv() => return Ok(()),
-                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return,
             }
         }
     }
@@ -309,10 +316,7 @@ impl Running {
             Topic::Gateways => to_json(sources.gateways(now)),
             Topic::Ports => to_json(sources.ports(&self.ports, &medium_drops)),
             Topic::Drops => to_json(super::view::drops(&counters)),
-            Topic::Nat => {
-                self.ask_sessions(query.reply, now);
-                return;
-            }
+            Topic::Nat => return self.ask_sessions(query.reply, now),
         };
         // Whoever asked may be gone.
         let _ = query.reply.send(value);

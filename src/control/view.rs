@@ -129,7 +129,8 @@ pub struct Meter {
     pub in_policed: u64,
     /// Packets dropped above the bandwidth, towards on-premises.
     pub out_policed: u64,
-    /// Bytes that the circuit's billing plan charges for.
+    /// Bytes that the circuit's billing plan charges for; 0 on the provider's side, who meters for
+    /// itself.
     pub charged_bytes: u64,
 }
 
@@ -152,6 +153,13 @@ pub struct Circuit {
     pub provider_state: String,
     /// Its S-tag.
     pub s_tag: Option<u16>,
+    /// Bytes towards Azure over all links and peerings; on Microsoft's side where this process is
+    /// that, else on the provider's.
+    pub in_bytes: u64,
+    /// Bytes towards on-premises, likewise.
+    pub out_bytes: u64,
+    /// Bytes that its billing plan charges for.
+    pub charged_bytes: u64,
     /// Its links by peering.
     pub meters: Vec<Meter>,
 }

@@ -48,8 +48,7 @@ pub struct CaptureError {
     pub name: String,
     /// The packet, counted from 1; 0 is what stands before the first.
     pub packet: u64,
-    /// What is wrong there.
-    #[source]
+    /// What is wrong there; part of the message, so that it is said once.
     pub fault: Fault,
 }
 

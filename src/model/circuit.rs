@@ -68,7 +68,7 @@ pub enum CircuitSku {
 /// How data is charged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Billing {
-    /// By the byte, towards on-premises only.
+    /// By the byte; the edition says in which direction.
     #[default]
     Metered,
     /// At a flat rate.

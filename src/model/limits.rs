@@ -1,6 +1,6 @@
 //! The service's limits, in one place.
 
-use super::{Bandwidth, CircuitSku, DirectSpeed, Edition, GatewaySku};
+use super::{Bandwidth, Billing, CircuitSku, DirectSpeed, Edition, GatewaySku};
 
 /// The AS of every gateway.
 pub const GATEWAY_ASN: u32 = 65515;
@@ -122,6 +122,20 @@ pub const fn fastpath_direct(speed: DirectSpeed) -> usize {
     }
 }
 
+/// The bytes that a circuit's plan charges for. What enters Azure is free today; the seed edition
+/// meters what enters and what leaves.
+pub const fn charged_bytes(
+    edition: Edition,
+    billing: Billing,
+    (in_bytes, out_bytes): (u64, u64),
+) -> u64 {
+    match (billing, edition) {
+        (Billing::Unlimited, _) => 0,
+        (Billing::Metered, Edition::Today) => out_bytes,
+        (Billing::Metered, Edition::Seed) => in_bytes + out_bytes,
+    }
+}
+
 /// The most circuits that a virtual network with this gateway is connected to.
 pub const fn circuits_per_vnet(edition: Edition, sku: GatewaySku) -> usize {
     match edition {
@@ -165,6 +179,16 @@ mod tests {
         }
         assert!(!GatewayLimits::of(GatewaySku::ErGwScale(9)).fastpath);
         assert!(GatewayLimits::of(GatewaySku::ErGwScale(10)).fastpath);
+    }
+
+    #[test]
+    fn a_metered_circuit_pays_for_what_leaves_and_in_the_seed_edition_for_what_enters_too() {
+        let charged = |edition, billing| charged_bytes(edition, billing, (100, 7));
+        assert_eq!(charged(Edition::Today, Billing::Metered), 7);
+        assert_eq!(charged(Edition::Seed, Billing::Metered), 107);
+        for edition in [Edition::Today, Edition::Seed] {
+            assert_eq!(charged(edition, Billing::Unlimited), 0);
+        }
     }
 
     #[test]

@@ -48,8 +48,7 @@ pub use peering::{
     Subnets4, Subnets6, halves4, halves6,
 };
 pub use port::{
-    Cable, CapturePace, MAX_IFNAME, MAX_MTU, MAX_QUEUES, MIN_MTU, ONE_TAG_MTU, Port, PortKind,
-    TWO_TAG_MTU,
+    Cable, CapturePace, MAX_IFNAME, MAX_MTU, MIN_MTU, ONE_TAG_MTU, Port, PortKind, TWO_TAG_MTU,
 };
 pub use provider::{
     Access, DEFAULT_HOST_SESSIONS, DEFAULT_NAT_PORTS, DEFAULT_SESSIONS, ForwardProtocol, MAX_POOL,

@@ -15,8 +15,6 @@ pub const ONE_TAG_MTU: u16 = 1500;
 /// The MTU of a port without one of its own where two tags cross, and the least that carries a
 /// packet of 1500 bytes with both.
 pub const TWO_TAG_MTU: u16 = 1504;
-/// The most queues that one port has.
-pub const MAX_QUEUES: u8 = 16;
 /// The longest name of a network interface (Linux IFNAMSIZ less the final zero).
 pub const MAX_IFNAME: usize = 15;
 
@@ -105,8 +103,6 @@ pub struct Port {
     pub allow_host_interface: bool,
     /// Whether an outer tag with EtherType 0x88A8 is taken as 0x8100.
     pub accept_88a8: bool,
-    /// Queues, 1 to [`MAX_QUEUES`]; `None` takes one for each worker.
-    pub queues: Option<u8>,
 }
 
 /// Two ports in memory that are joined: what one sends, the other receives.

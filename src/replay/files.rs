@@ -26,9 +26,12 @@ pub enum FileError {
     /// The pipeline.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// A capture that cannot be read or written.
-    #[error(transparent)]
-    Capture(#[from] CaptureError),
+    /// A capture that cannot be read.
+    #[error("cannot read {0}; `--in` takes PORT=FILE, a pcap or pcapng file of Ethernet frames")]
+    Input(CaptureError),
+    /// A capture that cannot be written.
+    #[error("cannot write {0}; `--out` takes a folder with room for a capture of each port")]
+    Output(CaptureError),
     /// A port where nothing can enter.
     #[error("frames cannot enter by port {port}: ports without a cable are {}", known.join(", "))]
     Port {
@@ -38,12 +41,12 @@ pub enum FileError {
         known: Vec<String>,
     },
     /// The folder for the captures.
-    #[error("cannot make the folder {}: {source}", folder.display())]
+    #[error("cannot make the folder {}: {why}", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// Why not.
-        source: std::io::Error,
+        /// Why not; part of the message, so that it is said once.
+        why: std::io::Error,
     },
 }
 
@@ -79,7 +82,7 @@ pub fn files(
     folder: &Path,
 ) -> Result<Verdicts, FileError> {
     let sources = inputs.iter().map(|input| Source::open(&input.file));
-    let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let mut sources = sources.collect::<Result<Vec<_>, _>>().map_err(FileError::Input)?;
     let first = sources.iter().filter_map(|source| source.next.as_ref()).map(|(at, _)| *at);
     let mut replay = Replay::new(model, options, first.min().unwrap_or_default())?;
     let port = |input: &Input| {
@@ -88,7 +91,7 @@ pub fn files(
     };
     let ports = inputs.iter().map(port).collect::<Result<Vec<PortId>, _>>()?;
     std::fs::create_dir_all(folder)
-        .map_err(|source| FileError::Folder { folder: folder.to_owned(), source })?;
+        .map_err(|why| FileError::Folder { folder: folder.to_owned(), why })?;
     let mut outputs = Outputs { folder: folder.to_owned(), writers: BTreeMap::new() };
     // The earliest packet next; of equal ones that of the input that was named first.
     let earliest = |sources: &[Source]| {
@@ -100,12 +103,12 @@ pub fn files(
         if let Some((at, bytes)) = sources[index].next.take() {
             replay.offer(ports[index], at, &bytes)?;
         }
-        outputs.write(&mut replay)?;
-        sources[index].advance()?;
+        outputs.write(&mut replay).map_err(FileError::Output)?;
+        sources[index].advance().map_err(FileError::Input)?;
     }
     replay.finish()?;
-    outputs.write(&mut replay)?;
-    outputs.finish()?;
+    outputs.write(&mut replay).map_err(FileError::Output)?;
+    outputs.finish().map_err(FileError::Output)?;
     Ok(replay.verdicts())
 }
 

@@ -55,11 +55,12 @@ fn count_fastpath(cx: &Context<'_>, batch: &Batch, set: u64) {
     note(cx, gateway, packets, bytes);
 }
 
-/// The gateway that a packet would have taken without FastPath.
+/// The gateway that a packet would have taken without FastPath; one that waited for its neighbour
+/// was counted before it did.
 #[inline(always)]
 fn bypassed(tables: &Tables, row: &Row) -> Option<GatewayId> {
     let from_onprem = matches!(tables.attachment(row.attachment).role, Role::Peering(_));
-    if !from_onprem || row.flags.has(Flags::VIA_GATEWAY) {
+    if !from_onprem || row.flags.any(Flags::VIA_GATEWAY.with(Flags::POLICED)) {
         return None;
     }
     tables.adjacency(adjacency_of(row)).fastpath

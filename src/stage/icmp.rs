@@ -77,7 +77,7 @@ pub fn make(cx: &mut Context<'_>, batch: &mut Batch) {
     reports.sort_unstable_by_key(|(i, _, _)| *i);
     for (i, report, own) in reports.drain(..) {
         let (frame, row) = batch.both(i);
-        if !cx.tables.icmp_limit.admit(row.arrival, 1) {
+        if !cx.tables.icmp_limits[row.attachment.index()].admit(row.arrival, 1) {
             continue;
         }
         let Some(mut answer) = cx.pool.take() else { continue };

@@ -129,4 +129,10 @@ pub fn touch(cx: &Context<'_>, now: Now) {
     for policer in cx.tables.policers.iter() {
         policer.bucket.touch(now);
     }
+    cx.tables.icmp_limits.iter().for_each(|limit| limit.touch(now));
+    for limits in cx.tables.gateways.iter().filter_map(|gateway| gateway.limits.as_ref()) {
+        for bucket in [&limits.bits, &limits.packets, &limits.new_flows] {
+            bucket.touch(now);
+        }
+    }
 }

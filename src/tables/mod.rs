@@ -95,8 +95,9 @@ pub struct Tables {
     pub words: Arc<Words>,
     /// How many frames wait for each neighbour.
     pub waiting: Arc<Waiting>,
-    /// The rate limit of ICMP errors that thruway makes.
-    pub icmp_limit: Arc<Policer>,
+    /// The rate limits of ICMP errors that thruway makes, by the [`AttachmentId`] where the packet
+    /// came in: one for each address that sends them.
+    pub icmp_limits: Arc<Vec<Arc<Policer>>>,
     /// Seed of the flows' hash: secret when live, fixed in a replay.
     pub hash_seed: u64,
     /// The worker that each shard belongs to.

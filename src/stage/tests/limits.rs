@@ -223,6 +223,41 @@ fn packets_over_the_way_outs_mtu_are_cut_unless_they_must_not_be() {
 }
 
 #[test]
+fn a_port_with_a_smaller_mtu_cuts_packets_and_tells_their_senders() {
+    let small = ("tap  = \"tw-hub\"", "tap  = \"tw-hub\"\nmtu  = 1300");
+    let mut lab = Lab::with(&[NO_GROUP, small]);
+    let to_vm = |df: bool| {
+        let ip = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).id(5);
+        let ip = if df { ip.df() } else { ip };
+        ip.udp(1, 2, &[7; 1372]).eth(SENDER, lab.router("msee-pri")).tags(PRIVATE).build()
+    };
+    let (cut, whole) = (to_vm(false), to_vm(true));
+    let left = lab.send("msee-pri", &[cut]);
+    let sizes: Vec<usize> = left.iter().map(|(_, bytes)| bytes.len() - 14).collect();
+    assert_eq!(sizes, [1300, 120], "1,400 bytes: 1,280 are whole words of eight");
+    let text = shown(&lab.send("msee-pri", &[whole]))[0].clone();
+    assert!(
+        text.contains("172.16.0.2 > 192.168.1.1: ICMP fragmentation needed mtu 1300"),
+        "{text}"
+    );
+    assert_eq!(lab.drops(), [("fragmentation_needed", 1)]);
+}
+
+#[test]
+fn a_tagged_link_with_the_mtu_of_one_tag_carries_four_bytes_less() {
+    let small = (
+        "name   = \"msee-pri\"\nmemory = true",
+        "name   = \"msee-pri\"\nmemory = true\nmtu = 1500",
+    );
+    let mut lab = Lab::with(&[NO_GROUP, small]);
+    let secondary = lab.neighbour("172.16.0.5");
+    lab.set(secondary, NeighbourState::Failed);
+    let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 1, 1]).df().udp(1, 2, &[7; 1472]);
+    let text = shown(&lab.send("hub", &[packet.eth(SENDER, lab.router("hub")).build()]))[0].clone();
+    assert!(text.contains("10.10.1.1 > 10.10.1.4: ICMP fragmentation needed mtu 1496"), "{text}");
+}
+
+#[test]
 fn a_packet_that_waits_for_its_neighbour_pays_the_link_once() {
     let mut lab = Lab::with(&[SLOW, NO_GROUP]);
     let customer = lab.neighbour("172.16.0.5");
@@ -234,6 +269,30 @@ fn a_packet_that_waits_for_its_neighbour_pays_the_link_once() {
     lab.set(customer, NeighbourState::Reachable);
     assert_eq!(lab.release().len(), 2);
     assert_eq!(lab.send("hub", &vec![frame; 60]).len(), 48, "of 50 in the burst");
+}
+
+#[test]
+fn a_packet_that_waits_for_its_vm_is_counted_once_as_fastpath() {
+    let mut lab = Lab::with(&[NO_GROUP]);
+    let vm = lab.neighbour("10.10.1.4");
+    lab.set(vm, NeighbourState::Incomplete);
+    let frame = udp(100).eth(SENDER, lab.router("msee-pri")).tags(PRIVATE).build();
+    assert_eq!(lab.send("msee-pri", &[frame]), []);
+    lab.set(vm, NeighbourState::Reachable);
+    assert_eq!(lab.release().len(), 1);
+    let gateway = lab.workers[0].counters.gateway(crate::ids::GatewayId(0));
+    assert_eq!((gateway.fastpath_packets.value(), gateway.fastpath_bytes.value()), (1, 100));
+}
+
+#[test]
+fn each_router_address_has_an_icmp_rate_of_its_own() {
+    let mut lab = Lab::new();
+    let packet = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).ttl(1).udp(1, 2, b"");
+    let left = ["msee-pri", "msee-sec"].map(|port| {
+        let frame = packet.eth(SENDER, lab.router(port)).tags(PRIVATE).build();
+        lab.send(port, &vec![frame; 64]).len()
+    });
+    assert_eq!(left, [50, 50], "a flood on one link takes nothing from the other's edge");
 }
 
 #[test]

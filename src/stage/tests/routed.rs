@@ -305,3 +305,23 @@ fn an_address_without_an_interface_is_asked_for() {
     let asked = u32::from(Ipv4Addr::new(10, 20, 1, 77));
     assert!(matches!(messages[..], [Message::Glean(_, address)] if address == asked));
 }
+
+#[test]
+fn a_disabled_peering_and_a_circuit_that_is_not_provisioned_take_nothing_by_name() {
+    let off = ("vlan             = 200", "vlan             = 200\nstate = \"Disabled\"");
+    let early = (
+        "sku              = \"Standard\"",
+        "sku = \"Standard\"\nprovider_state = \"Provisioning\"",
+    );
+    for (change, microsoft) in [(off, false), (early, true)] {
+        let mut lab = Lab::with(&[change]);
+        let private = towards(&lab, "msee-pri", PRIVATE, &from_onprem(64, 60));
+        let arp = Packet::ip4([203, 0, 113, 64], [198, 51, 100, 1]).icmp_echo(8, 1, 1, b"");
+        let public = towards(&lab, "msee-pri", MICROSOFT, &arp);
+        assert_eq!(lab.send("msee-pri", &[private]), []);
+        assert_eq!(lab.drops(), [("peering_down", 1)]);
+        let answered = !lab.send("msee-pri", &[public]).is_empty();
+        assert_eq!(answered, !microsoft, "the other peering goes on while its circuit does");
+        assert_eq!(lab.drops(), [("peering_down", 1 + u64::from(microsoft))]);
+    }
+}
