@@ -20,8 +20,17 @@ fn state(net: &Net, port: &str) -> String {
 }
 
 #[test]
-fn traffic_moves_to_the_other_link_within_a_second_and_back() {
-    let setup = Setup { medium: Medium::Tap, workers: 1, processes: Processes::Two };
+fn traffic_moves_to_the_other_link_within_a_second_and_back_on_taps() {
+    moves_and_returns(Setup { medium: Medium::Tap, workers: 1, processes: Processes::Two });
+}
+
+#[test]
+fn traffic_moves_to_the_other_link_within_a_second_and_back_on_packet_ports() {
+    let medium = Medium::Veth { offloads: true };
+    moves_and_returns(Setup { medium, workers: 2, processes: Processes::Two });
+}
+
+fn moves_and_returns(setup: Setup) {
     with(setup, &["ping"], |net| {
         [FAST, SERVICE].iter().for_each(|address| warm_up(net, address));
         let primary = net.provider.interface("pe-pri");

@@ -5,10 +5,22 @@ use crate::fixture::{FAST, GATEWAY, HOST, SERVICE, SOON, Setup, with};
 use crate::programs::{fetch, iperf3, output, ping_all, received, run, start, warm_up};
 
 const TAPS: Setup = Setup { medium: Medium::Tap, workers: 1, processes: Processes::One };
+/// The other kind of port, whose ends leave checksums partial, and flows spread over workers.
+const VETHS: Setup =
+    Setup { medium: Medium::Veth { offloads: true }, workers: 2, processes: Processes::Two };
 
 #[test]
-fn the_path_mtu_is_found_and_fragments_cross() {
-    with(TAPS, &["ping", "curl", "python3"], |net| {
+fn the_path_mtu_is_found_and_fragments_cross_taps() {
+    mtu_and_fragments(TAPS);
+}
+
+#[test]
+fn the_path_mtu_is_found_and_fragments_cross_packet_ports() {
+    mtu_and_fragments(VETHS);
+}
+
+fn mtu_and_fragments(setup: Setup) {
+    with(setup, &["ping", "curl", "python3"], |net| {
         [FAST, GATEWAY, SERVICE].iter().for_each(|address| warm_up(net, address));
         // 1,500 bytes pass by FastPath and on the Microsoft peering, 1,400 through the gateway.
         for (address, size) in [(FAST, "1472"), (SERVICE, "1472"), (GATEWAY, "1372")] {
@@ -41,8 +53,17 @@ fn the_path_mtu_is_found_and_fragments_cross() {
 }
 
 #[test]
-fn traceroute_shows_the_edge_on_both_peerings() {
-    with(TAPS, &["traceroute", "ping"], |net| {
+fn traceroute_shows_the_edge_on_both_peerings_over_taps() {
+    traceroute(TAPS);
+}
+
+#[test]
+fn traceroute_shows_the_edge_on_both_peerings_over_packet_ports() {
+    traceroute(VETHS);
+}
+
+fn traceroute(setup: Setup) {
+    with(setup, &["traceroute", "ping"], |net| {
         let way = |end: &str, to: &str| -> Vec<String> {
             let words = ["traceroute", "-n", "-q1", "-w2", "-N1", "-m5", to];
             let lines = output(net.at(end), &words);
