@@ -3,6 +3,8 @@
 //!
 //! Changes and ends nothing.
 
+use arrayvec::ArrayVec;
+
 use super::select;
 use crate::frame::{BATCH, Batch, Bits, Row};
 use crate::ids::AttachmentId;
@@ -18,10 +20,7 @@ pub struct Group {
 
 /// A set of packets, cut by attachment; each packet is in one group.
 #[derive(Clone, Debug)]
-pub struct Groups {
-    groups: [Group; BATCH],
-    len: usize,
-}
+pub struct Groups(ArrayVec<Group, BATCH>);
 
 impl Groups {
     /// The packets of `set` by where they came in.
@@ -33,23 +32,21 @@ impl Groups {
     /// The packets of `set` by an attachment that their rows lead to.
     #[inline(always)]
     pub fn by(batch: &Batch, set: u64, attachment: impl Fn(&Row) -> AttachmentId) -> Self {
-        let none = Group { attachment: AttachmentId(0), members: 0 };
-        let mut groups = Self { groups: [none; BATCH], len: 0 };
+        let mut groups = ArrayVec::new();
         let mut left = set;
         while left != 0 {
             let first = attachment(batch.row(left.trailing_zeros() as usize));
             let members = select(batch, left, |row| attachment(row) == first);
-            groups.groups[groups.len] = Group { attachment: first, members };
-            groups.len += 1;
+            groups.push(Group { attachment: first, members });
             left &= !members;
         }
-        groups
+        Self(groups)
     }
 
     /// The groups, in the order of their first packets.
     #[inline(always)]
     pub fn iter(&self) -> impl Iterator<Item = Group> + Clone {
-        self.groups[..self.len].iter().copied()
+        self.0.iter().copied()
     }
 }
 
