@@ -10,6 +10,8 @@
 mod bench;
 #[path = "netns/bench_measure.rs"]
 mod bench_measure;
+#[path = "netns/cabled.rs"]
+mod cabled;
 #[path = "netns/config.rs"]
 mod config;
 #[path = "netns/crossing.rs"]
@@ -18,6 +20,8 @@ mod crossing;
 mod fixture;
 #[path = "netns/life.rs"]
 mod life;
+#[path = "netns/limits.rs"]
+mod limits;
 #[path = "netns/measure.rs"]
 mod measure;
 #[path = "netns/paths.rs"]

@@ -16,6 +16,7 @@ use miette::{IntoDiagnostic, Result};
 use crate::bench::medium::Cores;
 use crate::bench::progress::Planned;
 use crate::bench::report;
+use crate::bench::scenario::Way;
 use crate::bench::search::Preset;
 use crate::bench::selftest;
 use crate::bench::trial::RealClock;
@@ -65,6 +66,8 @@ enum Question {
     Latency(Searched),
     /// How much is lost at each load? RFC 2544 26.3
     Loss(Asked),
+    /// Does a limit of the service admit what it should? Policer and gateway, with limits enforced
+    Limits(Limited),
     /// How long a burst passes without loss? RFC 2544 26.4 and RFC 9004
     Burst(Searched),
     /// How long does it suffer from an overload? RFC 2544 26.5
@@ -114,6 +117,16 @@ struct Searched {
     repeats: usize,
 }
 
+/// A limit under a load above it.
+#[derive(Clone, Debug, clap::Args)]
+struct Limited {
+    #[command(flatten)]
+    asked: Asked,
+    /// Frames a second; a fifth above the limit without it
+    #[arg(long)]
+    rate: Option<f64>,
+}
+
 /// Questions that repeat an event.
 #[derive(Clone, Debug, clap::Args)]
 struct Repeated {
@@ -132,7 +145,7 @@ struct Repeated {
 struct Scaled {
     #[command(flatten)]
     searched: Searched,
-    /// routes, flows, sizes or workers
+    /// routes, flows, sessions (of NAT), sizes or workers
     #[arg(long, default_value = "routes")]
     axis: scaled::Axis,
     /// Places on it, with commas; the usual ones without
@@ -148,12 +161,30 @@ struct Compared {
     /// The other: kernel, testpmd, testpmd-xdp, null, itself, or the path of another build
     #[arg(long, default_value = "kernel")]
     peer: String,
+    /// Compare two ways through the same forwarder instead: --way with this one
+    #[arg(long, value_name = "WAY", conflicts_with = "peer")]
+    against_way: Option<Way>,
+    /// What is compared: rate (at the largest load), or latency (p50, p90, p99 at --rate)
+    #[arg(long, value_enum, default_value = "rate")]
+    figure: Figure,
+    /// Frames a second, of latency
+    #[arg(long, default_value_t = 20_000.0)]
+    rate: f64,
     /// Pairs before the first judgement
     #[arg(long, default_value_t = 20)]
     pairs: usize,
     /// Differences up to this share do not matter
     #[arg(long, default_value_t = 0.02)]
     margin: f64,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Figure {
+    /// Frames a second at the largest load; in memory ticks a packet.
+    Rate,
+    /// Latency from due time.
+    Latency,
 }
 
 /// Results to report.
@@ -227,6 +258,7 @@ impl Question {
             | Question::Latency(own)
             | Question::Burst(own)
             | Question::Recovery(own) => Some(&own.asked),
+            Question::Limits(own) => Some(&own.asked),
             Question::Failover(own) => Some(&own.asked),
             Question::Scale(own) => Some(&own.searched.asked),
             Question::Compare(own) => Some(&own.asked),

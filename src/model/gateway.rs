@@ -1,6 +1,7 @@
 //! Virtual network gateways.
 
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::Ipv4Net;
 
@@ -54,6 +55,34 @@ impl fmt::Display for GatewaySku {
             Self::ErGw3Az => f.write_str("ErGw3AZ"),
             Self::ErGwScale(units) => write!(f, "ErGwScale ({units} units)"),
         }
+    }
+}
+
+/// A text that names no SKU.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no gateway: Standard, HighPerformance, UltraPerformance, ErGw1AZ, ErGw2AZ, ErGw3AZ, \
+     or ErGwScale:UNITS with 1 to {MAX_SCALE_UNITS} units"
+)]
+pub struct BadGatewaySku(String);
+
+impl FromStr for GatewaySku {
+    type Err = BadGatewaySku;
+    fn from_str(text: &str) -> Result<Self, BadGatewaySku> {
+        let bad = || BadGatewaySku(text.to_owned());
+        if let Some(units) = text.strip_prefix("ErGwScale:") {
+            let units = units.parse().ok().filter(|units| (1..=MAX_SCALE_UNITS).contains(units));
+            return units.map(Self::ErGwScale).ok_or_else(bad);
+        }
+        let named = [
+            Self::Standard,
+            Self::HighPerformance,
+            Self::UltraPerformance,
+            Self::ErGw1Az,
+            Self::ErGw2Az,
+            Self::ErGw3Az,
+        ];
+        named.into_iter().find(|sku| sku.to_string() == text).ok_or_else(bad)
     }
 }
 

@@ -31,7 +31,7 @@ pub use circuit::{
 pub use connection::{Connection, ServiceEndpoint, StaticRoute};
 pub use fastpath::{Fallback, FallbackReason, FastPathEntry, FastPathPlan};
 pub use gateway::{
-    GATEWAY_SUBNET, Gateway, GatewayIcmp, GatewaySku, MAX_GATEWAY_SUBNET_LEN,
+    BadGatewaySku, GATEWAY_SUBNET, Gateway, GatewayIcmp, GatewaySku, MAX_GATEWAY_SUBNET_LEN,
     MAX_GATEWAY_SUBNET_LEN_16_CIRCUITS, MAX_INSTANCES, MAX_SCALE_UNITS,
 };
 pub use limits::GatewayLimits;

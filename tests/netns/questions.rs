@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::fixture::program;
 
 /// Asks a question; returns the records that it wrote.
-fn ask(words: &[&str]) -> Vec<Value> {
+pub(crate) fn ask(words: &[&str]) -> Vec<Value> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("results.jsonl");
     let done =
@@ -32,7 +32,7 @@ fn ask(words: &[&str]) -> Vec<Value> {
     records
 }
 
-fn read(file: &Path) -> Vec<Value> {
+pub(crate) fn read(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -103,6 +103,35 @@ fn the_kernel_is_compared_on_the_same_frames() {
 }
 
 #[test]
+fn a_scale_leaves_out_what_this_machine_cannot_show_and_says_so() {
+    let words = ["scale", "--axis", "workers", "--at", "1,999", "--preset", "smoke"];
+    let records = ask(&[&words[..], &["--medium", "ring"]].concat());
+    let points = records[0]["result"]["points"].as_array().unwrap();
+    assert_eq!(points.len(), 1, "{points:#?}");
+    let notes = records[0]["notes"].as_array().unwrap();
+    let said = |note: &Value| note.as_str().unwrap().starts_with("workers 999: not shown here");
+    assert!(notes.iter().any(said), "{notes:#?}");
+}
+
+#[test]
+fn sessions_and_a_mix_of_sizes_are_places_on_an_axis() {
+    let words = ["scale", "--medium", "memory", "--axis"];
+    let sessions = ["sessions", "--way", "nat", "--limits", "ample", "--at", "1000,20000"];
+    let records = ask(&[&words[..], &sessions].concat());
+    let at = |record: &Value, place: usize, field: &str| {
+        record["result"]["points"][place][field].clone()
+    };
+    assert_eq!(records[0]["result"]["axis"], "sessions");
+    assert_eq!(at(&records[0], 1, "at"), 20_000.0);
+    let records = ask(&[&words[..], &["sizes"]].concat());
+    assert_eq!(records[0]["result"]["points"].as_array().unwrap().len(), 8);
+    // Seven of 64, four of 570, one of 1,518 bytes.
+    let mean = (7.0 * 64.0 + 4.0 * 570.0 + 1518.0) / 12.0;
+    assert!((at(&records[0], 7, "at").as_f64().unwrap() - mean).abs() < 0.01);
+    assert_eq!(at(&records[0], 7, "label"), "IMIX");
+}
+
+#[test]
 fn sessions_are_opened_and_found_again() {
     let words = ["sessions", "--medium", "ring", "--way", "nat", "--flows", "2000"];
     let records = ask(&words);
@@ -126,6 +155,11 @@ fn what_cannot_be_measured_is_refused_with_the_way_out() {
     refused(&["throughput", "--medium", "memory"], "bench cost");
     refused(&["throughput", "--medium", "ring", "--device", "kernel"], "on veth");
     refused(&["compare", "--medium", "veth", "--peer", "kernel", "--pairs", "1"], "Untagged");
+    refused(&["limits", "--medium", "veth", "--way", "nat"], "no limit of the service holds");
+    refused(&["limits", "--gateway", "ErGw1AZ"], "ErGw1AZ has no FastPath");
+    refused(&["limits", "--gateway", "ErGwScale:41"], "1 to 40 units");
+    refused(&["compare", "--medium", "memory", "--figure", "latency"], "ring, veth or tap");
+    refused(&["scale", "--axis", "sessions"], "has no sessions");
     refused(&["throughput", "--way", "sideways"], "fastpath, gateway, nat");
     refused(
         &["throughput", "--medium", "veth", "--way", "gateway", "--size", "1518"],

@@ -11,7 +11,8 @@ use crate::bench::medium::{Cores, MediumError, Tester};
 use crate::bench::record;
 use crate::bench::suite::Bed;
 use crate::bench::traffic::flows::Routed;
-use crate::bench::traffic::{Flows, Frames, Layer2, size};
+use crate::bench::traffic::{Flows, Frames, Layer2, Learner, Probe, Stream as _, size};
+use crate::io::clock;
 use crate::time::Span;
 use crate::wire::vlan::TagStack;
 
@@ -19,6 +20,14 @@ use crate::wire::vlan::TagStack;
 const CALIBRATE: Span = Span::millis(500);
 /// Destinations that are drawn from a prefix at most.
 const MOST_DESTINATIONS: u32 = 1 << 16;
+/// How long the first frame may take, neighbours and learning switches included.
+const COMES_THROUGH: Span = Span::secs(5);
+/// Between frames until then.
+const PACE: Span = Span::millis(2);
+/// More than are sent in that time.
+const MOST_PROBES: usize = 1 << 12;
+/// The trial that these frames belong to.
+const TRIAL: u16 = u16::MAX;
 /// Bits of the hosts that send: all of them behind the tester's own address.
 const HOST_BITS: u32 = 0;
 
@@ -60,7 +69,10 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     let largest = size::buffer(wish.genome.largest(), 0);
     let mut cable = Cable::open(&sides(own), largest, own.allow_host_interface).map_err(refused)?;
     let (calibration, note) = cable.calibrate(own.is_loop, &cores, CALIBRATE).map_err(refused)?;
-    let frames = frames(wish, own, &cable);
+    let mut frames = frames(wish, own, &cable);
+    for lane in wish.direction.lanes() {
+        reaches(own, &mut cable, *lane, &mut frames[*lane])?;
+    }
     let record = described(wish, own, &cores);
     let parts = Parts {
         tester: Cabled(cable),
@@ -69,7 +81,7 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         genome: wish.genome.clone(),
         direction: wish.direction,
         mix: wish.mix,
-        lines: lines(&record, wish.nominal_bps, Some(calibration.received)),
+        lines: lines(&record, wish.nominal_bps, None, Some(calibration.received)),
         record,
         calibration,
         notes: vec![
@@ -111,6 +123,44 @@ fn frames(wish: &Wish, own: &CableWish, cable: &Cable) -> Vec<Frames> {
         Frames::new(&layer2(0), &wish.genome, Flows::Routed(routed())),
         Frames::new(&layer2(1), &wish.genome, Flows::Answers(routed())),
     ]
+}
+
+/// Makes sure that frames of a lane come through at all, and lets the forwarder find its
+/// neighbours meanwhile: else every trial would tell of loss, and none of the reason.
+fn reaches(
+    own: &CableWish,
+    cable: &mut Cable,
+    lane: usize,
+    frames: &mut Frames,
+) -> Result<(), BenchError> {
+    let tester = cable.tester();
+    let begin = clock::now();
+    let mut seen = Learner::new(TRIAL, MOST_PROBES);
+    let (mut sent, mut came) = (0_u64, 0_u64);
+    let failed = || BenchError::medium("looking whether frames come through");
+    while came == 0 && clock::now().since(begin) < COMES_THROUGH {
+        // A few at a time: a router holds back a handful while it asks for a neighbour.
+        if clock::now().since(begin).0 >= sent * PACE.0 {
+            let write = |room: &mut [u8]| {
+                let probe = Probe { trial: TRIAL, seq: sent, ..Probe::default() };
+                sent += 1;
+                frames.write(&probe, room)
+            };
+            tester.send(lane, 1, write).map_err(failed())?;
+        }
+        tester.receive(lane, |frame| came += u64::from(seen.see(frame))).map_err(failed())?;
+    }
+    if came > 0 {
+        return Ok(());
+    }
+    let [from, to] = [lane, 1 - lane].map(|side| &own.interfaces[side]);
+    let why = format!(
+        "it forwards nothing from {from} to {to}: {sent} frames were sent in {} s and none came \
+         out. Has it a route to {}, does it forward at all, and does it filter?",
+        COMES_THROUGH.as_secs_f64(),
+        if lane == 0 { own.to.to_string() } else { own.addresses[0].addr().to_string() },
+    );
+    Err(BenchError::Device { device: own.name.clone(), why })
 }
 
 fn described(wish: &Wish, own: &CableWish, cores: &Cores) -> record::Scenario {

@@ -34,7 +34,8 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         direction: wish.direction,
         layout: &layout,
     });
-    let lines = lines(&record, wish.nominal_bps, Some(calibration.received));
+    let circuit = scenario.circuit_limit(&wish.genome);
+    let lines = lines(&record, wish.nominal_bps, circuit, Some(calibration.received));
     let parts = Parts {
         tester,
         device,

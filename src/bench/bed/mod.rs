@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::error::BenchError;
 use super::medium::{Device, Tester};
 use super::record::{self, Calibration, LineRates, Quantity};
-use super::scenario::{Direction, Mix, Scenario};
+use super::scenario::{Direction, Mix, Scenario, ServiceLimit};
 use super::suite::{Bed, Event, Opened, Plan};
 use super::traffic::{Frames, Genome, Learned, Learner, Stream as _, size};
 use super::trial::{Basis, Load, RealClock, Rig, Run, Spec, Step, Watch};
@@ -195,6 +195,11 @@ impl<T: Tester, D: Device> Bed for OnRig<T, D> {
         self.parts.lines
     }
 
+    fn limit(&self) -> Option<ServiceLimit> {
+        let [lane] = self.parts.direction.lanes() else { return None };
+        self.parts.scenario.as_ref()?.first_limit(*lane, &self.parts.genome)
+    }
+
     fn max_rate(&self) -> f64 {
         self.parts.calibration.sent.value
     }
@@ -275,13 +280,15 @@ fn failed(purpose: &str) -> impl Fn(super::trial::TrialError) -> BenchError {
     move |why| BenchError::Medium { during: purpose.clone(), why: io::Error::other(why) }
 }
 
-/// The line rates of frames of these sizes: a nominal link, the circuit's policer where one holds,
-/// and what the medium carried.
-fn lines(record: &record::Scenario, nominal_bps: u64, medium: Option<Quantity>) -> LineRates {
-    let rate = |bps| Quantity::rate(size::line_rate(bps, &record.frame_sizes));
-    let circuit = (record.limits == "enforced").then(|| rate(CIRCUIT_BPS));
-    LineRates { nominal: Some(rate(nominal_bps)), circuit, medium }
+/// The line rates of frames of a record's sizes: a nominal link, the circuit's policer where one
+/// holds, and what the medium carried.
+fn lines(
+    record: &record::Scenario,
+    nominal_bps: u64,
+    circuit: Option<ServiceLimit>,
+    medium: Option<Quantity>,
+) -> LineRates {
+    let nominal = Quantity::rate(size::line_rate(nominal_bps, &record.frame_sizes));
+    let circuit = circuit.map(|limit| Quantity::rate(limit.rate));
+    LineRates { nominal: Some(nominal), circuit, medium }
 }
-
-/// The bandwidth of the scenarios' circuits, in bits a second.
-const CIRCUIT_BPS: u64 = 10_000_000_000;

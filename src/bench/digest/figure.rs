@@ -2,8 +2,8 @@
 
 use super::between;
 use crate::bench::record::outcome::{
-    Burst, Compare, Cost, CostSpread, Failover, FailoverRun, GoalAnswer, LatencyAnswer, LossCurve,
-    Outcome, Recovery, Scale, Sessions, Throughput,
+    Burst, Compare, Cost, CostSpread, Failover, FailoverRun, GoalAnswer, LatencyAnswer,
+    LimitAnswer, LossCurve, Outcome, Recovery, Scale, Sessions, Throughput,
 };
 use crate::bench::record::{LineRates, Quantity, Record, Unit, VerdictKind};
 
@@ -25,6 +25,7 @@ pub(super) fn figure(record: &Record, kind: VerdictKind) -> Figure {
         Outcome::Throughput(answer) => throughput(answer, kind),
         Outcome::Latency(answer) => latency(answer),
         Outcome::Loss(answer) => loss(answer, kind),
+        Outcome::Limits(answer) => limits(answer),
         Outcome::Burst(answer) => burst(answer),
         Outcome::Recovery(answer) => recovery(answer),
         Outcome::Failover(answer) => failover(answer),
@@ -162,6 +163,16 @@ fn loss(answer: &LossCurve, kind: VerdictKind) -> Figure {
     }
 }
 
+fn limits(answer: &LimitAnswer) -> Figure {
+    Figure {
+        text: answer.admitted.to_string(),
+        of: "admitted".to_owned(),
+        beside: format!("{}: {}, {:+.2} %", answer.limit, answer.rate, answer.error * 100.0),
+        range: format!("of {}, bucket {}", answer.offered, answer.bucket),
+        ..Figure::default()
+    }
+}
+
 fn burst(answer: &Burst) -> Figure {
     let frames = |count: Option<&u64>| {
         count.map(|count| Quantity { value: *count as f64, unit: Unit::Frames })
@@ -282,8 +293,23 @@ fn compare(answer: &Compare) -> Figure {
     let (low, high) = answer.interval;
     Figure {
         text: format!("×{:.3}", answer.ratio),
-        of: format!("{} over {}", answer.b, answer.a),
-        beside: answer.decision.clone(),
+        of: if answer.difference.is_some() {
+            format!("{}, {} over {}", answer.figure, answer.b, answer.a)
+        } else {
+            format!("{} over {}", answer.b, answer.a)
+        },
+        beside: match &answer.difference {
+            Some((difference, (low, high))) => {
+                let of = |value| Quantity { value, unit: difference.unit };
+                format!(
+                    "{}, {} more ({})",
+                    answer.decision,
+                    difference,
+                    between(of(*low), of(*high))
+                )
+            }
+            None => answer.decision.clone(),
+        },
         range: format!("{low:.3} to {high:.3}"),
         ..Figure::default()
     }

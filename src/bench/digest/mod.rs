@@ -56,6 +56,8 @@ pub enum Question {
     Latency,
     /// See [`Outcome::Loss`].
     Loss,
+    /// See [`Outcome::Limits`].
+    Limits,
     /// See [`Outcome::Scale`].
     Scale,
     /// See [`Outcome::Cost`].
@@ -74,11 +76,12 @@ pub enum Question {
 
 impl Question {
     /// Every question, in order.
-    pub const ALL: [Question; 11] = [
+    pub const ALL: [Question; 12] = [
         Self::Throughput,
         Self::Compare,
         Self::Latency,
         Self::Loss,
+        Self::Limits,
         Self::Scale,
         Self::Cost,
         Self::Sessions,
@@ -95,6 +98,7 @@ impl Question {
             Outcome::Compare(_) => Self::Compare,
             Outcome::Latency(_) => Self::Latency,
             Outcome::Loss(_) => Self::Loss,
+            Outcome::Limits(_) => Self::Limits,
             Outcome::Scale(_) => Self::Scale,
             Outcome::Cost(_) => Self::Cost,
             Outcome::Sessions(_) => Self::Sessions,
@@ -112,6 +116,7 @@ impl Question {
             Self::Compare => "Comparison",
             Self::Latency => "Latency",
             Self::Loss => "Loss over load",
+            Self::Limits => "Limits of the service",
             Self::Scale => "Scale",
             Self::Cost => "Cost of a packet",
             Self::Sessions => "NAT sessions",

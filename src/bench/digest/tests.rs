@@ -106,6 +106,7 @@ fn every_question_has_a_figure() {
     assert_eq!(said(Question::Compare), "×1.352 thruway over kernel");
     assert_eq!(said(Question::Recovery), "2.10 ms to the last loss");
     assert_eq!(said(Question::Sessions), "412.0 ksessions/s opened");
+    assert_eq!(said(Question::Limits), "100.00 kpps admitted");
     assert_eq!(said(Question::Scale), "58 ticks at 1 M routes");
     assert_eq!(said(Question::Calibration), "1.620 Mpps sent");
     assert_eq!(self::of(Question::Sessions).beside, "4 128 768 held");

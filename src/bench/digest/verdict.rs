@@ -92,6 +92,7 @@ fn parts(record: &Record) -> Vec<&Verdict> {
         Outcome::Throughput(answer) => vec![&answer.verdict],
         Outcome::Latency(answer) => answer.points.iter().map(|point| &point.verdict).collect(),
         Outcome::Loss(answer) => answer.points.iter().map(|point| &point.verdict).collect(),
+        Outcome::Limits(answer) => vec![&answer.verdict],
         Outcome::Burst(answer) => vec![&answer.verdict],
         Outcome::Recovery(answer) => vec![&answer.verdict],
         // The three methods judge each other; what disturbed the trials still counts.

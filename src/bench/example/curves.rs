@@ -165,6 +165,7 @@ fn pairs(a: &str, b: &str, figure: f64, ratio: f64, decision: &str) -> Outcome {
         })
         .collect();
     Outcome::Compare(Compare {
+        difference: None,
         a: a.to_owned(),
         b: b.to_owned(),
         figure: "frames/s at max load".to_owned(),

@@ -1,14 +1,14 @@
 //! What happens at a moment: a burst, an overload, a failure, sessions that open.
 
 use super::noise::Noise;
-use super::outcome::{Burst, Failover, FailoverRun, Recovery, Sessions};
+use super::outcome::{Burst, Failover, FailoverRun, LimitAnswer, Recovery, Sessions};
 use super::trial::Gap;
 use super::trials::{Made, count};
 use super::{Outcome, Quantity, Record, Unit, Verdict};
 use super::{record, scenario};
 
 pub(super) fn all() -> Vec<Record> {
-    vec![burst(), recovery(), failover(), sessions()]
+    vec![burst(), recovery(), failover(), sessions(), limits()]
 }
 
 fn burst() -> Record {
@@ -109,4 +109,18 @@ fn sessions() -> Record {
         verdict: Verdict::ok(),
     };
     record(scenario("nat", "ring", 64, "thruway"), Vec::new(), Outcome::Sessions(answer))
+}
+
+fn limits() -> Record {
+    let answer = LimitAnswer {
+        limit: "packets a second of ErGw1AZ".to_owned(),
+        rate: Quantity::rate(100_000.0),
+        offered: Quantity::rate(120_000.0),
+        admitted: Quantity::rate(99_998.0),
+        error: -0.000_02,
+        bucket: Quantity { value: 5_001.0, unit: Unit::Frames },
+        drops: [("gateway_packets".to_owned(), 44_999)].into(),
+        verdict: Verdict::ok(),
+    };
+    record(scenario("gateway", "veth", 64, "thruway"), Vec::new(), Outcome::Limits(answer))
 }

@@ -1,5 +1,7 @@
 //! What is the answer? One variant for each question that a suite can ask.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::trial::{Gap, Latency, Verdict};
@@ -18,6 +20,8 @@ pub enum Outcome {
     Throughput(Throughput),
     /// Latency at shares of the throughput.
     Latency(LatencyAnswer),
+    /// What a limit of the service lets through.
+    Limits(LimitAnswer),
     /// Loss over load.
     Loss(LossCurve),
     /// The longest burst without loss (RFC 2544 26.4, RFC 9004).
@@ -144,6 +148,28 @@ pub struct LatencyPoint {
     /// From departure to arrival.
     pub actual: Latency,
     /// Whether it may be trusted.
+    pub verdict: Verdict,
+}
+
+/// See [`Outcome::Limits`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LimitAnswer {
+    /// Which limit.
+    pub limit: String,
+    /// What it lets through, by arithmetic from what the service publishes.
+    pub rate: Quantity,
+    /// The load, once the limit's bucket was empty.
+    pub offered: Quantity,
+    /// What got through of it.
+    pub admitted: Quantity,
+    /// `admitted / rate - 1`: 0 is exact.
+    pub error: f64,
+    /// What passed beyond the rate while the bucket emptied.
+    pub bucket: Quantity,
+    /// The forwarder's drops, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Whether the limit was what kept frames back.
     pub verdict: Verdict,
 }
 
@@ -307,7 +333,7 @@ pub struct Compare {
     pub a: String,
     /// The second one.
     pub b: String,
-    /// What is compared: `frames/s at max load`, `ticks a packet`.
+    /// What is compared: `frames/s at max load`, `ticks a packet`, `latency p99`.
     pub figure: String,
     /// Figures of each pair, A's first, in the order measured.
     pub pairs: Vec<(f64, f64)>,
@@ -315,8 +341,11 @@ pub struct Compare {
     pub ratio: f64,
     /// Its 95 % confidence interval.
     pub interval: (f64, f64),
-    /// Wilcoxon's signed-rank p.
+    /// Wilcoxon's signed-rank p; of several figures of the same runs, as Holm corrects it.
     pub p_value: f64,
+    /// B less A, the median of pairs, and its 95 % confidence interval; of latencies.
+    #[serde(default)]
+    pub difference: Option<(Quantity, (f64, f64))>,
     /// Difference that matters.
     pub margin: f64,
     /// `improvement`, `regression`, `equal`, `inconclusive`; seen from A to B.

@@ -46,6 +46,10 @@ pub(super) const fn asks(question: Question) -> &'static str {
             "How long traffic stops when a link or an edge fails, by three methods that should \
              agree (RFC 6201)."
         }
+        Question::Limits => {
+            "What a limit of the service lets through of a load above it, once its bucket is empty. \
+             The limit itself is arithmetic from what the service publishes."
+        }
         Question::Burst => {
             "The longest burst without loss (RFC 2544 section 26.4), and the buffer that it tells \
              of (RFC 9004)."

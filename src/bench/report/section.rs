@@ -89,6 +89,7 @@ fn figures(record: &Record) -> Vec<Figure> {
             vec![figure::percentiles(answer, record.hiccup.as_ref()), figure::over_load(answer)]
         }
         Outcome::Loss(answer) => vec![figure::loss(answer), figure::forwarded(answer)],
+        Outcome::Limits(answer) => vec![figure::limits(answer)],
         Outcome::Burst(answer) => vec![figure::burst(answer)],
         Outcome::Recovery(answer) => vec![figure::recovery(answer)],
         Outcome::Failover(answer) => {

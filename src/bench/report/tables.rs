@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::words::{count, percent, shown, typeset, verdict_class};
 use crate::bench::digest::between;
 use crate::bench::record::outcome::{
-    Burst, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LossCurve, Recovery, Scale,
-    ScalePoint, Sessions, Throughput,
+    Burst, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LimitAnswer, LossCurve, Recovery,
+    Scale, ScalePoint, Sessions, Throughput,
 };
 use crate::bench::record::trial::Spread;
 use crate::bench::record::{LineRates, Outcome, Quantity, Record, Unit, Verdict, VerdictKind};
@@ -18,6 +18,7 @@ pub(super) fn tables(record: &Record) -> Markup {
         Outcome::Cost(answer) => cost(answer, record.environment.tsc_hz),
         Outcome::Latency(answer) => latency(answer),
         Outcome::Loss(answer) => loss(answer),
+        Outcome::Limits(answer) => limits(answer),
         Outcome::Burst(answer) => burst(answer),
         Outcome::Failover(answer) => failover(answer),
         Outcome::Sessions(answer) => sessions(answer),
@@ -248,6 +249,19 @@ fn recovery(answer: &Recovery) -> Markup {
     half("In figures", &table(&["", ""], rows.to_vec()))
 }
 
+fn limits(answer: &LimitAnswer) -> Markup {
+    let mut rows = vec![
+        vec![typeset(&answer.limit), shown(answer.rate)],
+        vec!["offered".to_owned(), shown(answer.offered)],
+        vec!["admitted".to_owned(), shown(answer.admitted)],
+        vec!["beside the limit".to_owned(), format!("{:+.3}\u{a0}%", answer.error * 100.0)],
+        vec!["bucket".to_owned(), shown(answer.bucket)],
+    ];
+    let drops = answer.drops.iter().filter(|(_, frames)| **frames > 0);
+    rows.extend(drops.map(|(reason, frames)| vec![format!("dropped, {reason}"), count(*frames)]));
+    half("In figures", &table(&["", ""], rows))
+}
+
 fn burst(answer: &Burst) -> Markup {
     let rows = [
         ("repeats", count(answer.bursts.len() as u64)),
@@ -321,7 +335,11 @@ fn compare(answer: &Compare) -> Markup {
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or_default()
     };
-    let unit = if answer.figure.contains("ticks") { Unit::Ticks } else { Unit::FramesPerSecond };
+    let unit = match &answer.difference {
+        Some((difference, _)) => difference.unit,
+        None if answer.figure.contains("ticks") => Unit::Ticks,
+        None => Unit::FramesPerSecond,
+    };
     let quantity = |value| Quantity { value, unit };
     let a = median(&mut answer.pairs.iter().map(|(a, _)| *a).collect());
     let b = median(&mut answer.pairs.iter().map(|(_, b)| *b).collect());
@@ -330,6 +348,11 @@ fn compare(answer: &Compare) -> Markup {
     } else {
         format!("{:.3}", answer.p_value)
     };
+    let difference = answer.difference.as_ref().map(|(median, (low, high))| {
+        let of = |value| Quantity { value, unit: median.unit };
+        let interval = typeset(&between(of(*low), of(*high)));
+        ("difference, median of pairs".to_owned(), format!("{}, {interval}", shown(*median)))
+    });
     let rows = [
         (answer.a.clone(), format!("median {}", shown(quantity(a)))),
         (answer.b.clone(), format!("median {}", shown(quantity(b)))),
@@ -340,6 +363,6 @@ fn compare(answer: &Compare) -> Markup {
         ("pairs".to_owned(), answer.pairs.len().to_string()),
         ("decision".to_owned(), answer.decision.clone()),
     ];
-    let rows = rows.map(|(name, value)| vec![name, value]);
-    half("In figures", &table(&["", ""], rows.to_vec()))
+    let rows = rows.into_iter().chain(difference).map(|(name, value)| vec![name, value]);
+    half("In figures", &table(&["", ""], rows.collect()))
 }

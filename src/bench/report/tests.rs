@@ -230,6 +230,7 @@ fn bare() -> Vec<Record> {
             Outcome::Throughput(answer) => answer.goals.clear(),
             Outcome::Latency(answer) => answer.points.clear(),
             Outcome::Loss(answer) => answer.points.clear(),
+            Outcome::Limits(answer) => answer.drops.clear(),
             Outcome::Burst(answer) => answer.bursts.clear(),
             Outcome::Recovery(answer) => {
                 answer.to_usual_latency = None;

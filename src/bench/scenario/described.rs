@@ -41,7 +41,13 @@ impl Scenario {
             Limits::Off => "The service's limits are off: circuits are not policed, gateways know \
                             no flows and have no rates."
                 .to_owned(),
-            Limits::Enforced => "The service's limits are enforced.".to_owned(),
+            Limits::Enforced if self.spec.way.routes() => format!(
+                "The service's limits are enforced: a circuit of {}, the gateway {}.",
+                spec.bandwidth, spec.gateway
+            ),
+            Limits::Enforced => {
+                format!("The service's limits are enforced: a circuit of {}.", spec.bandwidth)
+            }
             Limits::Ample => "Policers, meters and flow tables work as when the service's limits \
                               are enforced, at rates that nothing reaches."
                 .to_owned(),

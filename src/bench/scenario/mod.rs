@@ -25,6 +25,7 @@
 //! | `open` | how do sessions and flows get there before the first trial |
 //! | `answer` | what a tester must answer ARP |
 //! | `router` | how must any other router be set up to do the same |
+//! | `service` | which of the service's limits is reached first, and at which rate |
 
 pub mod answer;
 mod described;
@@ -33,6 +34,7 @@ pub mod places;
 pub mod plan;
 pub mod router;
 pub mod routes;
+pub mod service;
 mod text;
 pub mod traffic;
 
@@ -48,11 +50,12 @@ pub use places::{Lane, TO_AZURE, TO_ONPREM};
 pub use plan::Plan;
 pub use router::{Router, Station};
 pub use routes::{Routes, RoutesError};
+pub use service::ServiceLimit;
 pub use text::{PortKind, Ports};
 pub use traffic::Mix;
 
 use super::traffic::size;
-use crate::model::Role;
+use crate::model::{Bandwidth, GatewaySku, MAX_SCALE_UNITS, Role};
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)* }) => {
@@ -182,13 +185,17 @@ pub struct Spec {
     pub rules: u32,
     /// The service's limits.
     pub limits: Limits,
+    /// The circuit's bandwidth.
+    pub bandwidth: Bandwidth,
+    /// The gateway, of ways that have one.
+    pub gateway: GatewaySku,
     /// Of all that is random.
     pub seed: u64,
 }
 
 impl Spec {
     /// A way with the hand-over QinQ, limits off and tables of a usual size: 10,000 VMs with a
-    /// flow each, or 64,512 sessions.
+    /// flow each, or 64,512 sessions; the largest circuit and the largest gateway.
     pub fn new(way: Way) -> Self {
         Self {
             way,
@@ -198,6 +205,8 @@ impl Spec {
             new_flows: 0,
             rules: 0,
             limits: Limits::Off,
+            bandwidth: Bandwidth::gbps(10),
+            gateway: GatewaySku::ErGwScale(MAX_SCALE_UNITS),
             seed: 1,
         }
     }
@@ -244,8 +253,16 @@ pub enum ScenarioError {
         /// What is the matter.
         what: &'static str,
     },
+    /// A gateway that is too small for the way.
+    #[error(
+        "{0} has no FastPath: ask for UltraPerformance, ErGw3AZ, or ErGwScale with 10 units or more"
+    )]
+    NoFastPath(GatewaySku),
     /// Something that another process cannot be told.
-    #[error("way {way} has {what} in memory alone: no configuration file can say that")]
+    #[error(
+        "way {way} has {what} in this process alone: no configuration file can say that; measure \
+         on the media memory and ring"
+    )]
     MemoryOnly {
         /// The way.
         way: Way,
@@ -296,6 +313,9 @@ impl Scenario {
         }
         if spec.new_flows > 0 && !way.translates() {
             return Err(ScenarioError::Way { way, what: "no sessions: all its flows are alike" });
+        }
+        if way == Way::FastPath && !spec.gateway.limits().fastpath {
+            return Err(ScenarioError::NoFastPath(spec.gateway));
         }
         let destinations = routes::Destinations::draw(&spec.routes, spec.seed);
         Ok(Self { spec, destinations })

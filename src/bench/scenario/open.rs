@@ -11,8 +11,6 @@ use super::{Limits, Mix, Scenario, ScenarioError, Way};
 use crate::bench::medium::{BURST, Tester};
 use crate::bench::traffic::{Frames, Genome, Learned, Learner, Probe, Stream as _, size};
 use crate::io::clock;
-use crate::model::GatewaySku;
-use crate::model::limits::GatewayLimits;
 use crate::time::{Now, Span};
 
 /// Frames under way at once: less than any ring or socket buffer holds.
@@ -96,8 +94,7 @@ impl Scenario {
     /// New flows a second that the forwarder takes, where a limit says so.
     fn pace(&self) -> Option<u64> {
         let limited = self.spec.way == Way::Gateway && self.spec.limits == Limits::Enforced;
-        let limits = GatewayLimits::of(GatewaySku::ErGwScale(40));
-        limited.then_some(u64::from(limits.new_flows_per_second) * 9 / 10)
+        limited.then_some(u64::from(self.spec.gateway.limits().new_flows_per_second) * 9 / 10)
     }
 }
 

@@ -15,6 +15,7 @@ use super::places::{
 use super::{HandOver, Limits, Scenario, ScenarioError, Way};
 use crate::bench::traffic::flows::PORTS_PER_HOST;
 use crate::ids::{PeeringKind, SHARDS};
+use crate::model::GatewaySku;
 use crate::nat::shard_of_inside;
 use crate::wire::vlan::TagStack;
 
@@ -133,13 +134,13 @@ impl Scenario {
         [primary, secondary]: [&str; 2],
         pin: bool,
     ) -> std::fmt::Result {
-        let hand_over = self.spec.hand_over;
+        let (hand_over, bandwidth) = (self.spec.hand_over, self.spec.bandwidth);
         writeln!(
             out,
             "\n[circuit.bench]\n\
              provider         = \"Lab Exchange\"\n\
              peering_location = \"Amsterdam\"\n\
-             bandwidth        = \"10 Gbps\"\n\
+             bandwidth        = \"{bandwidth}\"\n\
              sku              = \"Premium\"\n\
              encapsulation    = \"{hand_over}\"\n\
              links            = {{ primary = \"{primary}\", secondary = \"{secondary}\" }}"
@@ -223,13 +224,17 @@ impl Scenario {
 
     fn vnet(&self, out: &mut String) -> std::fmt::Result {
         let nsg = if self.spec.rules > 0 { ", nsg = \"bench\"" } else { "" };
+        let sku = match self.spec.gateway {
+            GatewaySku::ErGwScale(units) => format!("sku = \"ErGwScale\", units = {units}"),
+            sku => format!("sku = \"{sku}\""),
+        };
         writeln!(
             out,
             "\n[vnet.bench]\n\
              region        = \"West Europe\"\n\
              address_space = [\"{VNET}\"]\n\
              subnets       = {{ vms = {{ prefix = \"{VMS}\", port = \"azure\"{nsg} }} }}\n\
-             gateway       = {{ type = \"ExpressRoute\", sku = \"ErGwScale\", units = 40, \
+             gateway       = {{ type = \"ExpressRoute\", {sku}, \
              subnet = \"{GATEWAY_SUBNET}\" }}\n\
              \n\
              [vnet.bench.nic]"

@@ -3,16 +3,18 @@
 
 use crate::bench::error::BenchError;
 use crate::bench::record::outcome::Compare;
-use crate::bench::record::{Trial, Verdict, VerdictKind};
+use crate::bench::record::{Quantity, Trial, Unit, Verdict, VerdictKind};
+use crate::bench::stats::bootstrap::median_interval;
 use crate::bench::stats::compare::{
-    Better, Comparison, FEWEST_PAIRS, Pair, Rules, Series, Side, compare, order, pairs_wanted,
+    Better, Comparison, FEWEST_PAIRS, Pair, Rules, Series, Side, compare_all, order, pairs_wanted,
 };
+use crate::bench::stats::summary::median;
 
-/// One run of one side: its figure, and the trials behind it.
+/// One run of one side: its figures, and the trials behind them.
 #[derive(Clone, Debug)]
 pub struct Sample {
-    /// What is compared.
-    pub figure: f64,
+    /// What is compared, in the order of [`How::figures`].
+    pub figures: Vec<f64>,
     /// What it was taken from.
     pub trials: Vec<Trial>,
 }
@@ -22,17 +24,26 @@ pub struct Sample {
 pub struct How {
     /// The two names, A's first.
     pub names: [String; 2],
-    /// What the figure is.
-    pub figure: String,
-    /// What is good of it.
-    pub better: Better,
+    /// What the figures are.
+    pub figures: Vec<Compared>,
     /// Pairs before the first judgement.
     pub pairs: usize,
     /// When differences matter, and when to stop.
     pub rules: Rules,
 }
 
-/// Measures pairs until they say something, or there are enough. `run` measures one side with
+/// A figure that is compared.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// What it is.
+    pub name: String,
+    /// What is good of it.
+    pub better: Better,
+    /// Its unit, where the difference is told beside the ratio.
+    pub unit: Option<Unit>,
+}
+
+/// Measures pairs until every figure says something, or there are enough. `run` measures one side with
 /// everything fresh; `say` hears how far it is.
 ///
 /// # Errors
@@ -41,22 +52,30 @@ pub fn pairs(
     how: &How,
     mut run: impl FnMut(Side) -> Result<Sample, BenchError>,
     mut say: impl FnMut(&str),
-) -> Result<(Compare, Vec<Trial>), BenchError> {
-    let mut series = Series { metric: how.figure.clone(), better: how.better, pairs: Vec::new() };
+) -> Result<(Vec<Compare>, Vec<Trial>), BenchError> {
+    let empty =
+        |own: &Compared| Series { metric: own.name.clone(), better: own.better, pairs: Vec::new() };
+    let mut series: Vec<Series> = how.figures.iter().map(empty).collect();
     let mut trials = Vec::new();
     let mut wanted = how.pairs.max(1);
     loop {
-        while series.pairs.len() < wanted {
-            let pair = one_pair(series.pairs.len(), &mut run, &mut trials)?;
-            series.pairs.push(pair);
-            let ratio = pair.b / pair.a;
-            say(&format!("pair {} of {wanted}: {ratio:.3}", series.pairs.len()));
+        for done in series.first().map_or(wanted, |own| own.pairs.len())..wanted {
+            let pairs = one_pair(done, &mut run, &mut trials)?;
+            let ratios: Vec<String> =
+                pairs.iter().map(|pair| format!("{:.3}", pair.b / pair.a)).collect();
+            series.iter_mut().zip(pairs).for_each(|(own, pair)| own.pairs.push(pair));
+            say(&format!("pair {} of {wanted}: {}", done + 1, ratios.join(", ")));
         }
         let judged =
-            compare(&series, &how.rules).map_err(|bad| BenchError::Asked(bad.to_string()))?;
-        match pairs_wanted(&judged, &how.rules) {
+            compare_all(&series, &how.rules).map_err(|bad| BenchError::Asked(bad.to_string()))?;
+        match judged.iter().filter_map(|own| pairs_wanted(own, &how.rules)).max() {
             Some(more) if how.pairs >= FEWEST_PAIRS && more > wanted => wanted = more,
-            _ => return Ok((outcome(how, &series, &judged, &trials), trials)),
+            _ => {
+                let all = how.figures.iter().zip(&series).zip(&judged);
+                let all =
+                    all.map(|((own, series), judged)| outcome(how, own, series, judged, &trials));
+                return Ok((all.collect(), trials));
+            }
         }
     }
 }
@@ -65,33 +84,48 @@ fn one_pair(
     number: usize,
     run: &mut impl FnMut(Side) -> Result<Sample, BenchError>,
     trials: &mut Vec<Trial>,
-) -> Result<Pair, BenchError> {
-    let mut pair = Pair { a: 0.0, b: 0.0 };
+) -> Result<Vec<Pair>, BenchError> {
+    let (mut a, mut b) = (Vec::new(), Vec::new());
     for side in order(number) {
         let sample = run(side)?;
         trials.extend(sample.trials);
         match side {
-            Side::A => pair.a = sample.figure,
-            Side::B => pair.b = sample.figure,
+            Side::A => a = sample.figures,
+            Side::B => b = sample.figures,
         }
     }
-    Ok(pair)
+    Ok(a.into_iter().zip(b).map(|(a, b)| Pair { a, b }).collect())
 }
 
-fn outcome(how: &How, series: &Series, judged: &Comparison, trials: &[Trial]) -> Compare {
+fn outcome(
+    how: &How,
+    own: &Compared,
+    series: &Series,
+    judged: &Comparison,
+    trials: &[Trial],
+) -> Compare {
     let [a, b] = how.names.clone();
     Compare {
         a,
         b,
-        figure: how.figure.clone(),
+        figure: own.name.clone(),
         pairs: series.pairs.iter().map(|pair| (pair.a, pair.b)).collect(),
         ratio: judged.ratio,
         interval: (judged.interval.low, judged.interval.high),
-        p_value: judged.p,
+        p_value: judged.adjusted_p,
+        difference: own.unit.and_then(|unit| difference(series, unit, &how.rules)),
         margin: how.rules.margin,
         decision: judged.verdict.name().to_owned(),
         verdict: trust(trials),
     }
+}
+
+/// B less A, the median of pairs, and its interval.
+fn difference(series: &Series, unit: Unit, rules: &Rules) -> Option<(Quantity, (f64, f64))> {
+    let each: Vec<f64> = series.pairs.iter().map(|pair| pair.b - pair.a).collect();
+    let interval = median_interval(&each, rules.confidence, rules.draws)?;
+    let median = Quantity { value: median(&each)?, unit };
+    Some((median, (interval.low, interval.high)))
 }
 
 /// A comparison is as good as most of its trials: the commonest complaint, when over half have it.

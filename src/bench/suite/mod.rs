@@ -7,6 +7,7 @@ pub mod burst;
 pub mod compare;
 pub mod failover;
 pub mod latency;
+pub mod limits;
 pub mod loss;
 pub mod recovery;
 pub mod scale;
@@ -15,6 +16,7 @@ pub mod throughput;
 
 use super::error::BenchError;
 use super::record::{Calibration, LineRates, Scenario, Trial, VerdictKind};
+use super::scenario::ServiceLimit;
 use super::trial::Run;
 use crate::time::Span;
 
@@ -73,6 +75,10 @@ pub trait Bed {
 
     /// What rates are held against; the medium's comes from calibration.
     fn lines(&self) -> LineRates;
+
+    /// The limit of the service that the traffic reaches first, where limits are enforced and
+    /// traffic goes one way.
+    fn limit(&self) -> Option<ServiceLimit>;
 
     /// The most frames a second that are worth asking for: what the generator can send.
     fn max_rate(&self) -> f64;

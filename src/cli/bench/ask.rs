@@ -3,16 +3,17 @@
 use miette::{IntoDiagnostic, Result, miette};
 
 use super::log::{About, Log};
-use super::{Asked, Question, Repeated, Searched, scaled, versus};
+use super::{Asked, Limited, Question, Repeated, Searched, scaled, versus};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::cost;
 use crate::bench::error::BenchError;
 use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Calibrated, Cost, Outcome};
-use crate::bench::scenario::{self, Direction, Scenario, Way};
+use crate::bench::scenario::{self, Direction, Limits, Scenario, Way};
 use crate::bench::search::{Method, Preset};
 use crate::bench::suite::{
-    self, Bed, Event, Runner, burst, failover, latency, loss, recovery, sessions, throughput,
+    self, Bed, Event, Runner, burst, failover, latency, limits, loss, recovery, sessions,
+    throughput,
 };
 use crate::time::Span;
 
@@ -32,6 +33,7 @@ pub(super) fn one(question: &Question, log: &mut Log) -> Result<()> {
         Question::Burst(own) => searched(own, log, Suite::Burst),
         Question::Recovery(own) => searched(own, log, Suite::Recovery),
         Question::Loss(own) => losses(own, log),
+        Question::Limits(own) => limits(own, log),
         Question::Failover(own) => failovers(own, log),
         Question::Sessions(own) => session_rates(own, log),
         Question::Scale(own) => scaled::ask(own, log),
@@ -201,6 +203,26 @@ fn losses(own: &Asked, log: &mut Log) -> Result<()> {
     let curve = loss::curve(&mut runner, from, span(own.seconds)).into_diagnostic()?;
     let trials = runner.into_trials();
     log.keep(about, trials, Outcome::Loss(curve))
+}
+
+fn limits(own: &Limited, log: &mut Log) -> Result<()> {
+    let mut wish = own.asked.wanted.wish()?;
+    // Without limits there is nothing to ask.
+    wish.spec.limits = Limits::Enforced;
+    if wish.medium == Medium::Memory {
+        return Err(miette!(
+            help = "measure on ring, veth or tap",
+            "in memory, generator and forwarder share a thread: there is no load above a limit"
+        ));
+    }
+    log.begin();
+    let mut bed = bed::open(&wish).into_diagnostic()?;
+    let about = about(&*bed, &wish);
+    let mut runner = Runner::new(&mut *bed, log);
+    let found = limits::admitted(&mut runner, own.rate, span(own.asked.seconds.max(0.1)));
+    let found = found.into_diagnostic()?;
+    let trials = runner.into_trials();
+    log.keep(about, trials, Outcome::Limits(found))
 }
 
 fn failovers(own: &Repeated, log: &mut Log) -> Result<()> {

@@ -44,6 +44,7 @@ struct Head {
 }
 
 /// What a record says beside its result.
+#[derive(Clone)]
 pub(super) struct About {
     /// What was measured.
     pub scenario: Scenario,
@@ -91,6 +92,11 @@ impl Log {
     pub(super) fn say(&mut self, what: &str, left: Option<Span>) {
         let trial = (self.trials > 0).then_some(self.trials);
         self.progress.step(clock::now(), &Step { doing: what, trial, bounds: None, left });
+    }
+
+    /// Says what stays to be read.
+    pub(super) fn remark(&mut self, sentence: &str) {
+        self.progress.say(sentence);
     }
 
     /// Keeps a result, and writes it at once: a run that is broken off loses nothing.

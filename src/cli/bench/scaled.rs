@@ -9,9 +9,10 @@ use super::ask::{TIMEOUT, about, cost_at};
 use super::log::{About, Log};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::error::BenchError;
+use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Outcome, Scale, ScalePoint};
 use crate::bench::record::{Quantity, Trial};
-use crate::bench::scenario::Routes;
+use crate::bench::scenario::{Routes, Scenario};
 use crate::bench::search::Method;
 use crate::bench::suite::{self, Runner, scale, throughput};
 use crate::bench::traffic::Genome;
@@ -21,8 +22,10 @@ use crate::bench::traffic::Genome;
 pub(super) enum Axis {
     /// Routes in the table.
     Routes,
-    /// Flows, or sessions with NAT.
+    /// Flows.
     Flows,
+    /// NAT sessions.
+    Sessions,
     /// Bytes of a frame.
     Sizes,
     /// Workers.
@@ -35,10 +38,11 @@ impl FromStr for Axis {
         match text {
             "routes" => Ok(Axis::Routes),
             "flows" => Ok(Axis::Flows),
+            "sessions" => Ok(Axis::Sessions),
             "sizes" => Ok(Axis::Sizes),
             "workers" => Ok(Axis::Workers),
             _ => Err(BenchError::Asked(format!(
-                "{text:?} is none of: routes, flows, sizes, workers"
+                "{text:?} is none of: routes, flows, sessions, sizes, workers"
             ))),
         }
     }
@@ -50,13 +54,16 @@ impl FromStr for Axis {
 /// When a place on it cannot be measured.
 pub(super) fn ask(own: &Scaled, log: &mut Log) -> Result<()> {
     let wish = own.searched.asked.wanted.wish()?;
-    let places = places(own.axis, &own.at);
+    if own.axis == Axis::Sessions && !wish.spec.way.translates() {
+        return Err(miette!(help = "--way nat", "way {} has no sessions", wish.spec.way));
+    }
+    let (places, left_out) = possible(&wish, own.axis, places(&wish, own.axis, &own.at))?;
     log.begin();
     let (mut first, mut trials) = (None, Vec::new());
     let memory = wish.medium == Medium::Memory;
     let figure = if memory { "ticks a packet" } else { "frames/s" };
     let answer = scale::along(axis_name(own.axis), figure, &places, |place| {
-        let wish = moved(&wish, own.axis, place.at)?;
+        let wish = moved(&wish, own.axis, place)?;
         let (about, point, more) = if memory {
             cost_point(&wish, place, log)?
         } else {
@@ -67,7 +74,11 @@ pub(super) fn ask(own: &Scaled, log: &mut Log) -> Result<()> {
         Ok(point)
     });
     let answer: Scale = answer.into_diagnostic()?;
-    let about = first.ok_or_else(|| miette!("--at names no place on the axis"))?;
+    let mut about = first.ok_or_else(|| miette!("--at names no place on the axis"))?;
+    for sentence in &left_out {
+        log.remark(sentence);
+    }
+    about.notes.extend(left_out);
     log.keep(about, trials, Outcome::Scale(answer))
 }
 
@@ -123,35 +134,101 @@ const fn axis_name(axis: Axis) -> &'static str {
     match axis {
         Axis::Routes => "routes",
         Axis::Flows => "flows",
+        Axis::Sessions => "sessions",
         Axis::Sizes => "frame size",
         Axis::Workers => "workers",
     }
 }
 
-/// The places that were asked for, or the usual ones.
-fn places(axis: Axis, at: &[u64]) -> Vec<scale::Place> {
+/// The places that were asked for, or the usual ones: with frame sizes, a mix is the last.
+fn places(wish: &Wish, axis: Axis, at: &[u64]) -> Vec<scale::Place> {
     let usual: &[u64] = match axis {
         Axis::Routes => &[1, 10_000, 100_000, 1_000_000],
-        Axis::Flows => &[64_512, 258_048, 1_032_192],
+        Axis::Sessions if wish.medium == Medium::Memory => &[64_512, 1_032_192, 4_128_768, MANY],
+        Axis::Flows | Axis::Sessions => &[64_512, 258_048, 1_032_192],
         Axis::Sizes => &[64, 128, 256, 512, 1024, 1280, 1518],
-        Axis::Workers => &[1, 2],
+        Axis::Workers => &[1, 2, 4, 8, 16],
     };
-    let at = if at.is_empty() { usual } else { at };
+    let is_usual = at.is_empty();
     let place = |at: &u64| scale::Place { at: suite::count(*at), label: at.to_string() };
-    at.iter().map(place).collect()
+    let mut places: Vec<_> = if is_usual { usual } else { at }.iter().map(place).collect();
+    if axis == Axis::Sizes && is_usual {
+        let genome = mix(wish);
+        let sum: u32 = genome.sizes().iter().sum();
+        let len = suite::count(genome.sizes().len() as u64);
+        places.push(scale::Place { at: f64::from(sum) / len, label: MIX.to_owned() });
+    }
+    places
+}
+
+/// The most sessions of the usual places.
+const MANY: u64 = 10_000_000;
+/// What the mix of sizes is called on its axis.
+const MIX: &str = "IMIX";
+
+/// The mix that was asked for, or the usual one.
+fn mix(wish: &Wish) -> Genome {
+    let is_mix = wish.genome.sizes().len() > 1;
+    if is_mix { wish.genome.clone() } else { Genome::simple_imix() }
+}
+
+/// The places that can be measured here, and a sentence for each that cannot.
+fn possible(
+    wish: &Wish,
+    axis: Axis,
+    places: Vec<scale::Place>,
+) -> Result<(Vec<scale::Place>, Vec<String>)> {
+    let (mut left, mut sentences) = (Vec::new(), Vec::new());
+    for place in places {
+        let moved = moved(wish, axis, &place).into_diagnostic()?;
+        match obstacle(&moved, axis) {
+            None => left.push(place),
+            Some(why) => {
+                let name = axis_name(axis);
+                sentences.push(format!("{name} {}: not shown here. {why}.", place.label));
+            }
+        }
+    }
+    if left.is_empty() { Err(miette!("{}", sentences.join("\n"))) } else { Ok((left, sentences)) }
+}
+
+/// What keeps a place from being measured, where that is known before.
+fn obstacle(wish: &Wish, axis: Axis) -> Option<String> {
+    let in_process = matches!(wish.medium, Medium::Memory | Medium::Ring);
+    match axis {
+        Axis::Workers if wish.medium == Medium::Memory => {
+            Some("In memory all workers share one thread: take ring, veth or tap".to_owned())
+        }
+        Axis::Workers => Cores::share(wish.workers).err().map(|why| why.to_string()),
+        Axis::Routes if !in_process && !wish.spec.routes.prefixes().is_empty() => {
+            let len = wish.spec.routes.len();
+            Some(format!(
+                "{len} routes are loaded into the tables of this process, which no configuration \
+                 file of another one can say: take memory or ring"
+            ))
+        }
+        Axis::Sizes => {
+            let scenario = Scenario::new(wish.spec.clone()).ok()?;
+            let most = scenario.largest();
+            (wish.genome.largest() > most)
+                .then(|| format!("Way {} carries frames of {most} bytes at most", wish.spec.way))
+        }
+        _ => None,
+    }
 }
 
 /// The wish at another place on an axis.
-fn moved(wish: &Wish, axis: Axis, at: f64) -> Result<Wish, BenchError> {
+fn moved(wish: &Wish, axis: Axis, place: &scale::Place) -> Result<Wish, BenchError> {
     let mut wish = wish.clone();
-    let at = suite::whole(at);
+    let at = suite::whole(place.at);
     let small = u32::try_from(at).map_err(|_| BenchError::Asked(format!("{at} is too many")))?;
     match axis {
         Axis::Routes => {
             wish.spec.routes = Routes::sized(wish.spec.seed, small);
             wish.spec.flows = at.clamp(1, 100_000);
         }
-        Axis::Flows => wish.spec.flows = at,
+        Axis::Flows | Axis::Sessions => wish.spec.flows = at,
+        Axis::Sizes if place.label == MIX => wish.genome = mix(&wish),
         Axis::Sizes => {
             wish.genome = Genome::one(small).map_err(|why| BenchError::Asked(why.to_string()))?;
         }

@@ -72,7 +72,7 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
             let names = [name, wish.device.word().to_owned()];
             versus::versus(
                 &wish,
-                &Versus { peer, names, pairs, most_pairs, margin: 0.02, seconds },
+                &Versus { peer, names, pairs, most_pairs, margin: 0.02, seconds, latency_at: None },
                 log,
             )
         }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use miette::{IntoDiagnostic, Result, miette};
 
-use super::Compared;
 use super::ask::{about, span};
 use super::log::{About, Log};
 use super::scaled::cost_point;
+use super::{Compared, Figure};
 use crate::bench::bed::{self, DeviceKind, Medium, Wish};
 use crate::bench::error::BenchError;
+use crate::bench::record::Unit;
 use crate::bench::record::outcome::Outcome;
 use crate::bench::stats::compare::{Better, Rules, Side};
 use crate::bench::suite::{self, Plan, Runner, compare, scale};
@@ -22,8 +23,17 @@ use crate::time::Span;
 /// When a run fails.
 pub(super) fn ask(own: &Compared, log: &mut Log) -> Result<()> {
     let wish = own.asked.wanted.wish()?;
-    let (peer, name) = peer(&wish, &own.peer);
-    let names = [name, wish.device.word().to_owned()];
+    let (peer, names) = match own.against_way {
+        None => {
+            let (peer, name) = peer(&wish, &own.peer);
+            (peer, [name, wish.device.word().to_owned()])
+        }
+        Some(way) => {
+            let mut other = wish.clone();
+            other.spec.way = way;
+            (other, [format!("way {way}"), format!("way {}", wish.spec.way)])
+        }
+    };
     let how = Versus {
         peer,
         names,
@@ -31,7 +41,14 @@ pub(super) fn ask(own: &Compared, log: &mut Log) -> Result<()> {
         most_pairs: own.pairs.max(60),
         margin: own.margin,
         seconds: own.asked.seconds,
+        latency_at: matches!(own.figure, Figure::Latency).then_some(own.rate),
     };
+    if wish.medium == Medium::Memory && how.latency_at.is_some() {
+        return Err(miette!(
+            help = "compare on ring, veth or tap",
+            "in memory, generator and forwarder share a thread: there is no latency"
+        ));
+    }
     versus(&wish, &how, log)
 }
 
@@ -49,7 +66,27 @@ pub(super) struct Versus {
     pub margin: f64,
     /// Seconds of each run.
     pub seconds: f64,
+    /// Latency at this many frames a second is compared, not rates.
+    pub latency_at: Option<f64>,
 }
+
+impl Versus {
+    /// What is compared on a medium.
+    fn figures(&self, medium: Medium) -> Vec<compare::Compared> {
+        let one =
+            |name: &str, better, unit| compare::Compared { name: name.to_owned(), better, unit };
+        match (self.latency_at, medium) {
+            (Some(_), _) => {
+                PERCENTILES.map(|name| one(name, Better::Lower, Some(Unit::Nanoseconds))).to_vec()
+            }
+            (None, Medium::Memory) => vec![one("ticks a packet", Better::Lower, None)],
+            (None, _) => vec![one("frames/s at max load", Better::Higher, None)],
+        }
+    }
+}
+
+/// Latencies that are compared, from due time.
+const PERCENTILES: [&str; 3] = ["latency p50", "latency p90", "latency p99"];
 
 /// Compares in pairs, each run with everything fresh.
 ///
@@ -57,16 +94,9 @@ pub(super) struct Versus {
 /// When a run fails.
 pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
     log.begin();
-    let memory = wish.medium == Medium::Memory;
-    let (figure, better) = if memory {
-        ("ticks a packet", Better::Lower)
-    } else {
-        ("frames/s at max load", Better::Higher)
-    };
     let how = compare::How {
         names: own.names.clone(),
-        figure: figure.to_owned(),
-        better,
+        figures: own.figures(wish.medium),
         pairs: own.pairs,
         rules: Rules { margin: own.margin, most_pairs: own.most_pairs, ..Rules::default() },
     };
@@ -76,7 +106,7 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
         &how,
         |side| {
             let wish = if side == Side::A { &own.peer } else { wish };
-            let (about, sample) = fresh(wish, own.seconds, &mut log_cell.borrow_mut())?;
+            let (about, sample) = fresh(wish, own, &mut log_cell.borrow_mut())?;
             if side == Side::B {
                 described.get_or_insert(about);
             }
@@ -86,24 +116,46 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
     )
     .into_diagnostic()?;
     let about = described.ok_or_else(|| miette!("no pair was measured"))?;
-    log_cell.into_inner().keep(about, trials, Outcome::Compare(found))
+    let (log, mut trials) = (log_cell.into_inner(), Some(trials));
+    for (place, compared) in found.into_iter().enumerate() {
+        if place > 0 {
+            log.begin();
+        }
+        // Figures of the same runs: the first record has their trials.
+        let trials = trials.take().unwrap_or_default();
+        log.keep(about.clone(), trials, Outcome::Compare(compared))?;
+    }
+    Ok(())
 }
 
 /// One run of one side, with everything fresh.
-fn fresh(wish: &Wish, seconds: f64, log: &mut Log) -> Result<(About, compare::Sample), BenchError> {
+fn fresh(wish: &Wish, own: &Versus, log: &mut Log) -> Result<(About, compare::Sample), BenchError> {
     if wish.medium == Medium::Memory {
         let place = scale::Place { at: 0.0, label: String::new() };
         let (about, point, trials) = cost_point(wish, &place, log)?;
-        return Ok((about, compare::Sample { figure: point.value.value, trials }));
+        return Ok((about, compare::Sample { figures: vec![point.value.value], trials }));
     }
     let mut bed = bed::open(wish)?;
     let about = about(&*bed, wish);
-    let rate = bed.max_rate();
+    let (rate, purpose) = match own.latency_at {
+        Some(rate) => (rate, "latency"),
+        None => (bed.max_rate(), "at max load"),
+    };
     let mut runner = Runner::new(&mut *bed, log);
     runner.once(&Plan::constant("warm_up", rate, Span::millis(200)))?;
-    let trial = runner.run(&Plan::constant("at max load", rate, span(seconds)))?.trial;
-    let figure = suite::forwarding_rate(&trial);
-    Ok((about, compare::Sample { figure, trials: runner.into_trials() }))
+    let trial = runner.run(&Plan::constant(purpose, rate, span(own.seconds)))?.trial;
+    let figures = match (own.latency_at, &trial.latency) {
+        (None, _) => vec![suite::forwarding_rate(&trial)],
+        (Some(_), Some(latency)) => {
+            let spread = &latency.spread;
+            [spread.p50, spread.p90, spread.p99].map(|own| own.value).to_vec()
+        }
+        (Some(rate), None) => {
+            let why = format!("no frame arrived at {rate:.0} frames/s: there is no latency");
+            return Err(BenchError::Asked(why));
+        }
+    };
+    Ok((about, compare::Sample { figures, trials: runner.into_trials() }))
 }
 
 /// The wish with the peer in the forwarder's place, and the peer's name.

@@ -11,6 +11,7 @@ use crate::bench::bed::{CableWish, DeviceKind, Medium, Wish};
 use crate::bench::scenario::{Direction, HandOver, Limits, Mix, Routes, Spec, Way};
 use crate::bench::suite::whole;
 use crate::bench::traffic::Genome;
+use crate::model::{Bandwidth, GatewaySku};
 
 /// What to measure; the defaults are the usual ones for the way.
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +52,13 @@ pub(super) struct Wanted {
     /// The service's limits: off, enforced, or ample (in this process: they work and never bind)
     #[arg(long, default_value = "off")]
     pub limits: Limits,
+    /// The circuit's bandwidth, such as "200 Mbps"; it binds with --limits enforced
+    #[arg(long, default_value = "10 Gbps", value_name = "BANDWIDTH")]
+    pub bandwidth: Bandwidth,
+    /// The gateway: Standard, HighPerformance, UltraPerformance, ErGw1AZ, ErGw2AZ, ErGw3AZ, or
+    /// ErGwScale:UNITS
+    #[arg(long, default_value = "ErGwScale:40", value_name = "SKU")]
+    pub gateway: GatewaySku,
     /// to_azure, to_onprem or both
     #[arg(long, default_value = "to_azure")]
     pub direction: Direction,
@@ -118,6 +126,7 @@ impl Wanted {
         let mut spec = Spec::new(self.way);
         spec.hand_over = self.hand_over;
         (spec.rules, spec.limits, spec.seed) = (self.rules, self.limits, self.seed);
+        (spec.bandwidth, spec.gateway) = (self.bandwidth, self.gateway);
         spec.new_flows = self.new_flows;
         if let Some(routes) = &self.routes {
             spec.routes = self.table(routes)?;

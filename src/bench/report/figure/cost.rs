@@ -5,7 +5,7 @@ use maud::html;
 use super::super::svg::{Anchor, Axis, Mark, Of, Plot, Scale, Shape};
 use super::super::words::shown;
 use super::{Figure, line_label, line_rates};
-use crate::bench::record::outcome::{Calibrated, Cost};
+use crate::bench::record::outcome::{Calibrated, Cost, LimitAnswer};
 use crate::bench::record::{Calibration, Quantity};
 
 /// Ticks a packet, hot and cold, with every run.
@@ -56,6 +56,22 @@ pub(in super::super) fn calibration(answer: &Calibrated, measured: &Calibration)
         bar(&mut plot, index as f64, name, *rate);
     }
     Figure::half("Without a forwarder", html! {}, vec![plot])
+}
+
+/// A limit of the service, the load above it, and what got through.
+pub(in super::super) fn limits(answer: &LimitAnswer) -> Figure {
+    let rows = [("limit", answer.rate), ("offered", answer.offered), ("admitted", answer.admitted)];
+    let most = rows.iter().map(|(_, rate)| rate.value).fold(0.0, f64::max);
+    let x = Axis::new("", Of::Count("pps"), Scale::from_zero([most * 1.25]));
+    let names = rows.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let y = Axis::new("", Of::Count(""), Scale::Names(names));
+    let said = rows.iter().map(|(name, rate)| format!("{name} {}", shown(*rate)));
+    let says = format!("{}: {}.", answer.limit, said.collect::<Vec<_>>().join(", "));
+    let mut plot = Plot::new(says, x, y, 120.0);
+    for (index, (name, rate)) in rows.iter().enumerate() {
+        bar(&mut plot, index as f64, name, *rate);
+    }
+    Figure::half("What is let through", html! {}, vec![plot])
 }
 
 fn bar(plot: &mut Plot, row: f64, name: &str, rate: Quantity) {
