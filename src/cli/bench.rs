@@ -270,7 +270,10 @@ impl Question {
     fn plan(&self) -> Vec<Planned> {
         let Some(asked) = self.asked() else { return Vec::new() };
         let wanted = &asked.wanted;
-        let name = format!("{} on {}", wanted.way, wanted.medium);
+        let name = match (&wanted.cable.tx, &wanted.cable.rx) {
+            (Some(tx), Some(rx)) => format!("{} between {tx} and {rx}", wanted.cable.name),
+            _ => format!("{} on {}", wanted.way, wanted.medium),
+        };
         vec![Planned { name, expected: Span::secs(60) }]
     }
 

@@ -160,6 +160,14 @@ fn reaches(
         COMES_THROUGH.as_secs_f64(),
         if lane == 0 { own.to.to_string() } else { own.addresses[0].addr().to_string() },
     );
+    let why = match own.gateways[lane] {
+        Some(_) => why,
+        None => format!(
+            "{why} Frames were for the tester's own other side, as through a bridge: name a \
+             router's address with --{}-gateway.",
+            ["tx", "rx"][lane]
+        ),
+    };
     Err(BenchError::Device { device: own.name.clone(), why })
 }
 

@@ -187,6 +187,8 @@ pub struct Spec {
     pub limits: Limits,
     /// The circuit's bandwidth.
     pub bandwidth: Bandwidth,
+    /// How many milliseconds of it pass at once after a rest: the policer's bucket, 1 to 1000.
+    pub burst_millis: u32,
     /// The gateway, of ways that have one.
     pub gateway: GatewaySku,
     /// Of all that is random.
@@ -206,6 +208,7 @@ impl Spec {
             rules: 0,
             limits: Limits::Off,
             bandwidth: Bandwidth::gbps(10),
+            burst_millis: BURST_MILLIS,
             gateway: GatewaySku::ErGwScale(MAX_SCALE_UNITS),
             seed: 1,
         }
@@ -289,6 +292,10 @@ pub struct Scenario {
 const MOST_FLOWS: u64 = 1 << 31;
 /// Most sessions: shards name theirs with 22 bits, and hosts are not spread evenly.
 const MOST_SESSIONS: u64 = 100_000_000;
+/// What policers have unless they are told otherwise.
+const BURST_MILLIS: u32 = 10;
+/// The deepest bucket that a configuration file can ask for.
+const MOST_BURST_MILLIS: u64 = 1000;
 /// Most rules of a group.
 const MOST_RULES: u64 = 1000;
 
@@ -305,6 +312,7 @@ impl Scenario {
             value if (1..=most).contains(&value) => Ok(()),
             value => Err(ScenarioError::Range { what, value, most }),
         };
+        range("milliseconds of burst", u64::from(spec.burst_millis), MOST_BURST_MILLIS)?;
         range("flows", spec.flows, most)?;
         range("flows, known and new,", sum, most)?;
         range("rules", u64::from(spec.rules).max(1), MOST_RULES)?;

@@ -3,7 +3,6 @@
 
 use super::{Limits, Scenario, TO_AZURE, Way};
 use crate::bench::traffic::Genome;
-use crate::model::{Burst, DEFAULT_BURST};
 use crate::time::Span;
 
 /// A limit of the service on a lane.
@@ -49,12 +48,11 @@ impl Scenario {
             return None;
         }
         let packet = mean(genome);
-        let Burst::Millis(burst) = DEFAULT_BURST else { unreachable!("it is given in time") };
         Some(ServiceLimit {
             what: format!("circuit of {bandwidth}"),
             drop: "policed",
             rate: bandwidth.bits_per_second() as f64 / (8.0 * packet),
-            burst: Span::millis(u64::from(burst)),
+            burst: Span::millis(u64::from(self.spec.burst_millis)),
         })
     }
 }

@@ -145,6 +145,7 @@ impl Scenario {
              encapsulation    = \"{hand_over}\"\n\
              links            = {{ primary = \"{primary}\", secondary = \"{secondary}\" }}"
         )?;
+        writeln!(out, "policing         = {{ burst_ms = {} }}", self.spec.burst_millis)?;
         if hand_over == HandOver::QinQ {
             writeln!(out, "s_tag            = {S_TAG}")?;
         }

@@ -55,6 +55,9 @@ pub(super) struct Wanted {
     /// The circuit's bandwidth, such as "200 Mbps"; it binds with --limits enforced
     #[arg(long, default_value = "10 Gbps", value_name = "BANDWIDTH")]
     pub bandwidth: Bandwidth,
+    /// Milliseconds of the bandwidth that pass at once after a rest: the policer's bucket
+    #[arg(long, default_value_t = 10, value_name = "MS")]
+    pub burst_ms: u32,
     /// The gateway: Standard, HighPerformance, UltraPerformance, ErGw1AZ, ErGw2AZ, ErGw3AZ, or
     /// ErGwScale:UNITS
     #[arg(long, default_value = "ErGwScale:40", value_name = "SKU")]
@@ -127,6 +130,7 @@ impl Wanted {
         spec.hand_over = self.hand_over;
         (spec.rules, spec.limits, spec.seed) = (self.rules, self.limits, self.seed);
         (spec.bandwidth, spec.gateway) = (self.bandwidth, self.gateway);
+        spec.burst_millis = self.burst_ms;
         spec.new_flows = self.new_flows;
         if let Some(routes) = &self.routes {
             spec.routes = self.table(routes)?;
