@@ -236,3 +236,25 @@ fn moved(wish: &Wish, axis: Axis, place: &scale::Place) -> Result<Wish, BenchErr
     }
     Ok(wish)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::scenario::{Spec, Way};
+    use crate::cli::bench::standard;
+
+    #[test]
+    fn a_mix_of_sizes_is_the_last_of_the_usual_sizes() {
+        let wish = standard::wish(Spec::new(Way::FastPath), Medium::Memory).unwrap();
+        let all = places(&wish, Axis::Sizes, &[]);
+        let labels: Vec<_> = all.iter().map(|place| place.label.as_str()).collect();
+        // RFC 2544 9.1, and the mix.
+        assert_eq!(labels, ["64", "128", "256", "512", "1024", "1280", "1518", "IMIX"]);
+        // Seven of 64, four of 570, one of 1,518 bytes.
+        let mean = (7.0 * 64.0 + 4.0 * 570.0 + 1518.0) / 12.0;
+        assert!((all[7].at - mean).abs() < 0.01);
+        let mixed = moved(&wish, Axis::Sizes, &all[7]).unwrap();
+        assert_eq!(mixed.genome.sizes().len(), 12);
+        assert_eq!(places(&wish, Axis::Sizes, &[512]).len(), 1);
+    }
+}

@@ -79,7 +79,7 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
     }
 }
 
-fn wish(spec: Spec, medium: Medium) -> Result<Wish> {
+pub(super) fn wish(spec: Spec, medium: Medium) -> Result<Wish> {
     Ok(Wish {
         medium,
         device: DeviceKind::Thruway,
