@@ -120,6 +120,7 @@ fn searched(own: &Searched, log: &mut Log, suite: Suite) -> Result<()> {
         known: own.throughput,
         repeats: own.repeats,
         seconds: own.asked.seconds,
+        timeout: TIMEOUT,
     };
     search(&own.asked.wanted.wish()?, &how, suite, log)
 }
@@ -137,6 +138,8 @@ pub(super) struct How {
     pub repeats: usize,
     /// Seconds of each trial that is no search's.
     pub seconds: f64,
+    /// How long a search may take; what it knows by then is its answer.
+    pub timeout: Span,
 }
 
 /// Runs a suite on a fresh bed.
@@ -156,7 +159,7 @@ pub(super) fn search(wish: &Wish, own: &How, suite: Suite, log: &mut Log) -> Res
     let about = about(&*bed, wish);
     let seconds = span(own.seconds);
     let mut runner = Runner::new(&mut *bed, log);
-    let how = throughput::How { preset: own.preset, method: own.method, timeout: TIMEOUT };
+    let how = throughput::How { preset: own.preset, method: own.method, timeout: own.timeout };
     let known = match (own.known, suite) {
         (Some(rate), _) if suite != Suite::Throughput => rate,
         _ => {

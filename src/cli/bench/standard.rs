@@ -13,6 +13,9 @@ use crate::bench::search::{Method, Preset};
 use crate::bench::traffic::Genome;
 use crate::time::Span;
 
+/// How long a search may take: on a machine that is not quiet one tries again and again.
+const SEARCH: Span = Span::secs(30);
+
 /// One item of the set.
 enum Item {
     /// Ticks a packet in memory.
@@ -53,7 +56,7 @@ pub(super) fn plan(quick: bool) -> Vec<Planned> {
 fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
     // Eight pairs are the fewest that can be judged.
     let (preset, pairs, most_pairs, seconds) =
-        if quick { (Preset::Smoke, 8, 8, 0.3) } else { (Preset::Quick, 20, 40, 1.0) };
+        if quick { (Preset::Smoke, 8, 8, 0.3) } else { (Preset::Quick, 10, 16, 1.0) };
     match item {
         Item::Cost(spec, direction) => {
             let mut wish = wish(spec, Medium::Memory)?;
@@ -63,7 +66,7 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
         Item::Search(spec, medium) => {
             let wish = wish(spec, medium)?;
             let method = Method::MlrSearch;
-            let how = How { preset, method, known: None, repeats: 1, seconds };
+            let how = How { preset, method, known: None, repeats: 1, seconds, timeout: SEARCH };
             ask::search(&wish, &how, Suite::Throughput, log)
         }
         Item::Against(spec, medium, device) => {
