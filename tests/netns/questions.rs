@@ -80,16 +80,18 @@ fn latency_through_nat_is_told_from_due_time_and_from_departure() {
 
 #[test]
 fn a_cut_link_stops_some_flows_for_a_while_and_the_others_not_at_all() {
-    let words = ["failover", "--medium", "veth", "--repeats", "2", "--seconds", "2"];
+    let words = ["failover", "--medium", "veth", "--repeats", "5", "--seconds", "2"];
     let records = ask(&words);
     let runs = records[0]["result"]["runs"].as_array().unwrap();
-    assert_eq!(runs.len(), 2);
+    assert_eq!(runs.len(), 5);
+    let flow = |run: &Value, at: usize| run["by_flow"][at]["value"].as_f64().unwrap();
     for run in runs {
-        let flow = |at: usize| run["by_flow"][at]["value"].as_f64().unwrap();
-        assert_eq!(flow(0), 0.0, "a flow on the other link: {run:#}");
-        // Links are looked at each 20 ms; a busy machine may be late.
-        assert!(flow(3) > 0.0 && flow(3) < 0.5, "the flow that suffered most: {run:#}");
+        assert_eq!(flow(run, 0), 0.0, "a flow on the other link: {run:#}");
+        assert!(flow(run, 3) < 0.5, "the flow that suffered most: {run:#}");
     }
+    // Links are looked at each 20 ms. A cut just before the look costs no frame, as does one
+    // while a busy machine lets the forwarder sleep: it looks first when it wakes.
+    assert!(runs.iter().any(|run| flow(run, 3) > 0.0), "a cut that no flow felt: {runs:#?}");
 }
 
 #[test]
