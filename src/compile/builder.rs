@@ -207,13 +207,12 @@ impl<'a> Builder<'a> {
         let vrfs = std::mem::take(&mut self.vrfs);
         let mut ids: HashMap<NextHopKey, NextHopId> = HashMap::new();
         let (mut fibs, mut writers, mut infos) = (Vec::new(), Vec::new(), Vec::new());
+        let mut words: Vec<Arc<str>> = Vec::new();
         for vrf in vrfs {
-            let routes: Vec<_> = vrf
-                .routes
-                .iter()
-                .map(|(prefix, hop)| (*prefix, intern(&mut self.next_hops, &mut ids, *hop)))
-                .collect();
-            match FibWriter::build(routes) {
+            let id = |hop: &NextHop| intern(&mut self.next_hops, &mut ids, *hop);
+            let hops: Vec<NextHopId> = vrf.routes.values().map(id).collect();
+            let routes = || vrf.routes.keys().copied().zip(hops.iter().copied());
+            match FibWriter::build(routes()) {
                 Ok(writer) => {
                     fibs.push(writer.fib());
                     writers.push(writer);
@@ -222,7 +221,11 @@ impl<'a> Builder<'a> {
                     return Err(CompileError { errors: vec![format!("{}: {error}", vrf.name)] });
                 }
             }
-            let text = vrf.routes.iter().map(|(prefix, hop)| (*prefix, self.describe(*hop)));
+            // Many routes share a next hop, and what is said of it.
+            let fresh = self.next_hops.iter().skip(words.len());
+            words
+                .extend(fresh.map(|hop| Arc::<str>::from(self.describe(*hop))).collect::<Vec<_>>());
+            let text = routes().map(|(prefix, hop)| (prefix, Arc::clone(&words[hop.index()])));
             infos.push(VrfInfo { routes: text.collect(), name: vrf.name });
         }
         let ports = self.model.ports.iter().zip(std::mem::take(&mut self.classifiers));

@@ -43,9 +43,8 @@ impl Effective {
 
     /// Adds what BGP taught, except inside the system's own prefixes.
     pub(super) fn learn(&mut self, prefix: Ipv4Net, paths: PathGroupId) {
-        let system =
-            self.routes.iter().any(|(own, leads)| *leads == Leads::ToVm && own.contains(&prefix));
-        if !system {
+        let leads = |own| self.routes.get(&own) == Some(&Leads::ToVm);
+        if !covering(prefix).any(leads) {
             self.routes.insert(prefix, Leads::ToOnprem(paths));
         }
     }
@@ -70,12 +69,13 @@ impl Effective {
 
     /// Where all of `prefix` leads that no longer route covers.
     pub(super) fn covering(&self, prefix: Ipv4Net) -> Option<Leads> {
-        self.routes
-            .iter()
-            .filter(|(own, _)| own.contains(&prefix))
-            .max_by_key(|(own, _)| own.prefix_len())
-            .map(|(_, leads)| *leads)
+        covering(prefix).find_map(|own| self.routes.get(&own)).copied()
     }
+}
+
+/// Every prefix that covers this one, itself first, the default route last.
+pub(super) fn covering(prefix: Ipv4Net) -> impl Iterator<Item = Ipv4Net> {
+    std::iter::successors(Some(prefix.trunc()), Ipv4Net::supernet)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ipnet::Ipv4Net;
 
@@ -110,8 +111,8 @@ pub struct CompileError {
 pub struct VrfInfo {
     /// `contoso private`, `hub workload`, and so on.
     pub name: String,
-    /// Its routes, in order of prefix.
-    pub routes: Vec<(crate::fib::Prefix4, String)>,
+    /// Its routes, in order of prefix, and where they lead.
+    pub routes: Vec<(crate::fib::Prefix4, Arc<str>)>,
 }
 
 /// How many neighbours beyond those that the configuration names can be found on connected

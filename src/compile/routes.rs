@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::Ipv4Net;
 
 use super::builder::Builder;
-use super::effective::Effective;
+use super::effective::{Effective, covering};
 use super::{NeighbourSpec, vnets};
 use crate::flow::Census;
 use crate::frame::DropReason;
@@ -78,15 +78,18 @@ fn learn(build: &mut Builder<'_>) -> Learned {
 /// the flows. When all of them are down it is as if they had been withdrawn, and the next shorter
 /// prefix that covers this one shows the way.
 fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<AdjacencyId>> {
-    let mut covering: Vec<_> = prefixes.iter().filter(|(own, _)| own.contains(&prefix)).collect();
-    covering.sort_by_key(|(own, _)| std::cmp::Reverse(own.prefix_len()));
     let rank = |own: &Candidate| (std::cmp::Reverse(own.weight), own.as_path_len);
-    let mut tiers = Vec::new();
-    for (_, candidates) in covering {
+    let mut tiers: Vec<Vec<AdjacencyId>> = Vec::new();
+    for candidates in covering(prefix).filter_map(|own| prefixes.get(&own)) {
         let mut sorted = candidates.clone();
         sorted.sort_by_key(rank);
-        let equal = sorted.chunk_by(|a, b| rank(a) == rank(b));
-        tiers.extend(equal.map(|tier| tier.iter().map(|own| own.adjacency).collect::<Vec<_>>()));
+        for tier in sorted.chunk_by(|a, b| rank(a) == rank(b)) {
+            let tier = tier.iter().map(|own| own.adjacency).collect();
+            // Paths that are down are not tried again.
+            if !tiers.contains(&tier) {
+                tiers.push(tier);
+            }
+        }
     }
     tiers
 }
@@ -108,7 +111,8 @@ fn routes_of(
             if route.link.is_none_or(|only| only == link)
                 && let Some(adjacency) = customer(build, circuit, kind, link)
             {
-                found.push((route.prefix, route.as_path_len, adjacency));
+                let prefixes = route.prefixes.iter();
+                found.extend(prefixes.map(|prefix| (*prefix, route.as_path_len, adjacency)));
             }
         }
     }
@@ -215,7 +219,9 @@ fn peering_vrf(
     let vrf = build.vrf(format!("{} {kind}", circuit.name));
     for route in &build.model.routes {
         if route.circuit == circuit.name && route.peering == kind {
-            build.route(vrf, route.prefix, NextHop::Blackhole(DropReason::NoTransit));
+            for prefix in &route.prefixes {
+                build.route(vrf, *prefix, NextHop::Blackhole(DropReason::NoTransit));
+            }
         }
     }
     for (link, attachment) in Link::BOTH.into_iter().zip(attachments) {

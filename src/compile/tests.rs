@@ -244,7 +244,13 @@ fn a_gateway_learns_no_more_routes_than_its_sku() {
         let prefix = Ipv4Net::new(Ipv4Addr::from(0xc0a8_0000 + n * 2), 31).unwrap();
         let circuit = model.circuits[0].name.clone();
         let peering = PeeringKind::Private;
-        model.routes.push(StaticRoute { circuit, peering, prefix, link: None, as_path_len: 1 });
+        model.routes.push(StaticRoute {
+            circuit,
+            peering,
+            prefixes: vec![prefix],
+            link: None,
+            as_path_len: 1,
+        });
     }
     let reachable = |own: &Compiled| {
         let vrf = own.vrfs.iter().position(|vrf| vrf.name == "hub workload").unwrap();
@@ -403,16 +409,13 @@ proptest! {
     ) {
         let mut model = model(&[FASTPATH], "");
         let circuit = model.circuits[0].name.clone();
-        model.routes = bgp
-            .iter()
-            .map(|prefix| StaticRoute {
-                circuit: circuit.clone(),
-                peering: PeeringKind::Private,
-                prefix: *prefix,
-                link: None,
-                as_path_len: 1,
-            })
-            .collect();
+        model.routes = vec![StaticRoute {
+            circuit,
+            peering: PeeringKind::Private,
+            prefixes: bgp.iter().copied().collect(),
+            link: None,
+            as_path_len: 1,
+        }];
         let udrs = |own: &BTreeMap<Ipv4Net, UdrNextHop>| -> Vec<Udr> {
             own.iter().map(|(prefix, next_hop)| Udr { prefix: *prefix, next_hop: *next_hop }).collect()
         };

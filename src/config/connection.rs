@@ -1,10 +1,13 @@
 //! Connections, services behind the Microsoft peering, and static routes.
 
+use ipnet::Ipv4Net;
+
 use super::names::reference;
 use super::peering::public;
+use super::problem::Problem;
 use super::read::{Ctx, Entry, Node, Section};
 use super::schema;
-use super::value::{address, boolean, choice, integer, name, prefix4};
+use super::value::{address, boolean, choice, integer, name, prefix4, some};
 use crate::ids::{Link, PeeringKind};
 use crate::model::limits::MAX_WEIGHT;
 use crate::model::{
@@ -58,23 +61,40 @@ pub(super) fn route<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, StaticRo
     });
     let peering = table
         .need("peering", "peering = \"private\" or \"microsoft\"", |c, n| choice(c, n, &peerings));
-    let prefix = table.need("prefix", "prefix = \"192.168.0.0/16\", of on-premises", prefix4);
+    let read = |c: &Ctx, n: &Node<'_>| on_premises(c, n, peering);
+    let prefixes = match table.get("prefixes") {
+        Some(both) if table.get("prefix").is_some() => {
+            let problem = Problem::error(both.span, "`prefix` and `prefixes` in one route");
+            ctx.report(problem.help("`prefix` is for one, `prefixes` for a list: keep one of them"))
+        }
+        Some(list) => some(ctx, &list, read),
+        None => table
+            .need("prefix", "prefix = \"192.168.0.0/16\", of on-premises", read)
+            .map(|one| vec![one]),
+    };
     let link = table.read("link", |c, n| choice(c, n, &links));
     let as_path_len = table.read("as_path_len", |c, n| integer(c, n, 1..=u8::MAX)).unwrap_or(1);
-    if let (Some(PeeringKind::Microsoft), Some(prefix)) = (peering, prefix)
-        && let Some(why) = not_public(&prefix)
-    {
-        let help = "the Microsoft peering takes public prefixes, and no default route";
-        table.error("prefix", format!("{prefix} is not public: {why}"), help);
-    }
     let value = (|| {
         Some(StaticRoute {
             circuit: circuit?,
             peering: peering?,
-            prefix: prefix?,
+            prefixes: prefixes?,
             link,
             as_path_len,
         })
     })();
     table.entry(value)
+}
+
+/// A prefix of on-premises, which a Microsoft peering takes when it is public.
+fn on_premises(ctx: &Ctx, node: &Node<'_>, peering: Option<PeeringKind>) -> Option<Ipv4Net> {
+    let prefix = prefix4(ctx, node)?;
+    if peering != Some(PeeringKind::Microsoft) {
+        return Some(prefix);
+    }
+    let Some(why) = not_public(&prefix) else { return Some(prefix) };
+    ctx.report(
+        Problem::error(node.span.clone(), format!("{prefix} is not public: {why}"))
+            .help("the Microsoft peering takes public prefixes, and no default route"),
+    )
 }

@@ -103,5 +103,5 @@ schemas! {
     ];
     CONNECTION = "[[connection]]" ["circuit" "vnet" "weight" "fastpath"];
     SERVICE_ENDPOINT = "[service_endpoint.NAME]" ["prefix" "router" "port"];
-    ROUTE = "[[route]]" ["circuit" "peering" "prefix" "link" "as_path_len"];
+    ROUTE = "[[route]]" ["circuit" "peering" "prefix" "prefixes" "link" "as_path_len"];
 }

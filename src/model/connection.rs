@@ -33,15 +33,15 @@ pub struct ServiceEndpoint {
     pub port: PortName,
 }
 
-/// A prefix of on-premises, where BGP does not speak.
+/// Prefixes of on-premises, where BGP does not speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaticRoute {
     /// The circuit it is reached over.
     pub circuit: CircuitName,
     /// The peering it is reached over.
     pub peering: PeeringKind,
-    /// What it covers.
-    pub prefix: Ipv4Net,
+    /// What it covers: one prefix or more.
+    pub prefixes: Vec<Ipv4Net>,
     /// The links that carry it: one, or `None` for both.
     pub link: Option<Link>,
     /// Length of the AS path it stands for, 1 to 255; the shortest wins at equal weight.

@@ -34,6 +34,9 @@ const SECOND: &str = "second";
 const LINK_UP: Duration = Duration::from_secs(5);
 
 pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
+    if let Some(why) = wish.wrong_side() {
+        return Err(BenchError::Asked(why));
+    }
     let scenario = scenario(wish)?;
     let refused = |why: MediumError| BenchError::Device {
         device: wish.device.word().to_owned(),

@@ -121,3 +121,24 @@ pub struct Wish {
     /// The user's interfaces, for [`Medium::Cable`].
     pub cable: Option<CableWish>,
 }
+
+impl Wish {
+    /// Why a process of its own cannot be asked this, where routes are prefixes: it has them as
+    /// routes of on-premises, so that traffic has to go there.
+    pub fn wrong_side(&self) -> Option<String> {
+        let spec = &self.spec;
+        let of_its_own = matches!(self.medium, Medium::Veth | Medium::Tap) && spec.way.routes();
+        if !of_its_own || spec.routes.prefixes().is_empty() {
+            return None;
+        }
+        let len = spec.routes.len();
+        let only = "a process of its own has them as routes of on-premises";
+        match (self.direction, spec.rules) {
+            (Direction::ToOnprem, 0) => None,
+            (Direction::ToOnprem, _) => {
+                Some(format!("{len} routes and a security group: {only}, without a group"))
+            }
+            _ => Some(format!("{len} routes: {only}; measure --direction to_onprem, or in memory")),
+        }
+    }
+}

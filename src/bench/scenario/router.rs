@@ -33,7 +33,7 @@ pub struct Router {
 
 impl Scenario {
     /// The scenario for another router; none where it takes more than one. Routes that are
-    /// prefixes count towards Azure: for such a table, lane 0 is the one to measure.
+    /// prefixes lie behind on-premises: for such a table, lane 1 is the one to measure.
     pub fn router(&self) -> Option<Router> {
         if self.spec.hand_over != HandOver::Untagged {
             return None;
@@ -41,11 +41,10 @@ impl Scenario {
         let (onprem, azure, translation) = match self.spec.way {
             Way::FastPath => {
                 let routes = self.spec.routes.prefixes().iter().map(|own| Ipv4Net::from(*own));
-                let routes: Vec<_> = routes.collect();
-                let azure = if routes.is_empty() { vec![VNET] } else { routes };
-                (ONPREM_HOSTS, azure, None)
+                let onprem = std::iter::once(ONPREM_HOSTS).chain(routes).collect();
+                (onprem, VNET, None)
             }
-            Way::Nat => (INSIDE, vec![SERVICES], Some((INSIDE, self.pool()))),
+            Way::Nat => (vec![INSIDE], SERVICES, Some((INSIDE, self.pool()))),
             Way::Gateway | Way::Provider | Way::Microsoft => return None,
         };
         let station = |lane, prefixes| Station {
@@ -53,7 +52,7 @@ impl Scenario {
             next_hop_mac: Self::station(lane),
             prefixes,
         };
-        let onprem = station(TO_AZURE, vec![onprem]);
-        Some(Router { onprem, azure: station(TO_ONPREM, azure), translation })
+        let onprem = station(TO_AZURE, onprem);
+        Some(Router { onprem, azure: station(TO_ONPREM, vec![azure]), translation })
     }
 }

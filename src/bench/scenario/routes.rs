@@ -1,8 +1,9 @@
 //! Which prefixes are in the table, and which addresses in them are sent to?
 //!
 //! Either the routes are VMs, each a /32 of FastPath below the VNet's prefix, as the service has
-//! them; or they are prefixes that lead to those VMs: from a file, or with the Internet's mix of
-//! lengths. What overlaps the scenario's own addresses is left out.
+//! them; or they are prefixes, from a file or with the Internet's mix of lengths. In this process
+//! these lead to the VMs and, on the way back, to on-premises; a process of its own has them as
+//! routes of on-premises. What overlaps the scenario's own addresses is left out.
 
 use std::sync::Arc;
 
@@ -138,7 +139,8 @@ impl Routes {
         let Self { prefixes, vms, from } = self;
         (!prefixes.is_empty()).then(|| {
             format!(
-                "{} routes {from} lead to {vms} VMs; they were loaded into the compiled tables.",
+                "{} routes {from}: in this process they lead to {vms} VMs and back to on-premises; \
+                 another one has them from its file, as routes of on-premises.",
                 prefixes.len(),
             )
         })

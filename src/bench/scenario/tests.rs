@@ -164,13 +164,34 @@ fn a_record_counts_tags_and_says_what_is_in_the_tables() {
 
 #[test]
 fn what_no_file_can_say_is_for_memory_ports_alone() {
-    let large = Spec { routes: Routes::internet(1, 1000), ..Spec::new(Way::FastPath) };
     let ample = Spec { limits: Limits::Ample, ..Spec::new(Way::Nat) };
-    for spec in [large, ample] {
-        let scenario = Scenario::new(spec).unwrap();
-        assert!(scenario.config(&Ports::MEMORY).is_ok());
-        let refused = scenario.config(&wire()).unwrap_err();
-        assert!(matches!(refused, ScenarioError::MemoryOnly { .. }), "{refused}");
+    let scenario = Scenario::new(ample).unwrap();
+    assert!(scenario.config(&Ports::MEMORY).is_ok());
+    let refused = scenario.config(&wire()).unwrap_err();
+    assert!(matches!(refused, ScenarioError::MemoryOnly { .. }), "{refused}");
+}
+
+#[test]
+fn a_process_of_its_own_has_prefixes_as_routes_of_on_premises() {
+    let spec = Spec { routes: Routes::internet(1, 1000), ..Spec::new(Way::FastPath) };
+    let scenario = Scenario::new(spec.clone()).unwrap();
+    let loaded = crate::config::parse("bench", &scenario.config(&wire()).unwrap()).unwrap();
+    let mut listed: Vec<_> =
+        loaded.model.routes.iter().flat_map(|own| own.prefixes.iter().copied()).collect();
+    listed.sort_unstable();
+    let wanted = spec.routes.prefixes().iter().map(|own| ipnet::Ipv4Net::from(*own));
+    let mut wanted: Vec<_> = wanted.chain([super::places::ONPREM_HOSTS]).collect();
+    wanted.sort_unstable();
+    assert_eq!(listed, wanted);
+    // What is sent towards on-premises is for one of them.
+    let genome = Genome::one(64).unwrap();
+    let mut frames = scenario.frames(TO_ONPREM, &genome, Mix::Known, None).unwrap();
+    let mut buf = [0; 100];
+    for seq in 0..300 {
+        let probe = crate::bench::traffic::Probe { seq, ..Default::default() };
+        crate::bench::traffic::Stream::write(&mut frames, &probe, &mut buf);
+        let dst = std::net::Ipv4Addr::new(buf[30], buf[31], buf[32], buf[33]);
+        assert!(wanted.iter().any(|prefix| prefix.contains(&dst)), "{dst}");
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ipnet::Ipv4Net;
+
 use super::places::{
     AZURE_MAC, AZURE_PORT_MAC, EDGE_MAC, FIRST_VM, GATEWAY_SUBNET, INSIDE, MICROSOFT_SUBNETS,
     ONPREM_HOSTS, ONPREM_PORT_MAC, PRIVATE_SUBNETS, S_TAG, SECONDARY_PORT_MAC, SERVICE_ROUTER,
@@ -55,18 +57,13 @@ impl Scenario {
     /// The configuration file for these ports.
     ///
     /// # Errors
-    /// When another process would have to have what no file can say: routes that are prefixes, and
-    /// rates beyond the service's. For memory ports those are loaded when the file is compiled.
+    /// When another process would have to have what no file can say, rates beyond the service's.
+    /// For memory ports those are set when the file is compiled, and routes that are prefixes are
+    /// loaded then; a file has them as routes of on-premises.
     pub fn config(&self, ports: &Ports) -> Result<String, ScenarioError> {
-        if *ports != Ports::MEMORY {
-            let what = match (self.spec.limits, self.has_prefixes()) {
-                (Limits::Ample, _) => "ample limits",
-                (_, true) => "routes beside its VMs' own",
-                _ => "",
-            };
-            if !what.is_empty() {
-                return Err(ScenarioError::MemoryOnly { way: self.spec.way, what });
-            }
+        if *ports != Ports::MEMORY && self.spec.limits == Limits::Ample {
+            let (way, what) = (self.spec.way, "ample limits");
+            return Err(ScenarioError::MemoryOnly { way, what });
         }
         let mut text = String::new();
         self.write(&mut text, ports).expect("a string takes everything");
@@ -100,6 +97,12 @@ impl Scenario {
                 }
                 let pin = ports.secondary.is_none();
                 self.circuit(out, ["onprem", "spare"], pin)?;
+                if *ports != Ports::MEMORY && self.has_prefixes() {
+                    let prefixes = self.spec.routes.prefixes();
+                    let list: Vec<_> = prefixes.iter().map(|own| format!("\"{own}\"")).collect();
+                    let list = format!("prefixes = [\n{},\n]", list.join(",\n"));
+                    route(out, "private", &list, pin)?;
+                }
                 self.vnet(out)?;
             }
             Way::Nat | Way::Provider => {
@@ -166,9 +169,9 @@ impl Scenario {
             let pool = self.pool();
             writeln!(out, "advertised_public_prefixes = [\"{pool}\"]")?;
             writeln!(out, "routing_registry = \"ARIN\"")?;
-            route(out, "microsoft", &pool.to_string(), pin)
+            route(out, "microsoft", &one(pool), pin)
         } else if self.spec.way.routes() {
-            route(out, "private", &ONPREM_HOSTS.to_string(), pin)
+            route(out, "private", &one(ONPREM_HOSTS), pin)
         } else {
             Ok(())
         }
@@ -306,13 +309,17 @@ fn port(
     }
 }
 
-fn route(out: &mut String, peering: &str, prefix: &str, pin: bool) -> std::fmt::Result {
+fn one(prefix: Ipv4Net) -> String {
+    format!("prefix  = \"{prefix}\"")
+}
+
+fn route(out: &mut String, peering: &str, prefixes: &str, pin: bool) -> std::fmt::Result {
     writeln!(
         out,
         "\n[[route]]\n\
          circuit = \"bench\"\n\
          peering = \"{peering}\"\n\
-         prefix  = \"{prefix}\""
+         {prefixes}"
     )?;
     if pin { writeln!(out, "link    = \"primary\"") } else { Ok(()) }
 }

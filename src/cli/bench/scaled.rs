@@ -194,19 +194,12 @@ fn possible(
 
 /// What keeps a place from being measured, where that is known before.
 fn obstacle(wish: &Wish, axis: Axis) -> Option<String> {
-    let in_process = matches!(wish.medium, Medium::Memory | Medium::Ring);
     match axis {
         Axis::Workers if wish.medium == Medium::Memory => {
             Some("In memory all workers share one thread: take ring, veth or tap".to_owned())
         }
         Axis::Workers => Cores::share(wish.workers).err().map(|why| why.to_string()),
-        Axis::Routes if !in_process && !wish.spec.routes.prefixes().is_empty() => {
-            let len = wish.spec.routes.len();
-            Some(format!(
-                "{len} routes are loaded into the tables of this process, which no configuration \
-                 file of another one can say: take memory or ring"
-            ))
-        }
+        Axis::Routes => wish.wrong_side(),
         Axis::Sizes => {
             let scenario = Scenario::new(wish.spec.clone()).ok()?;
             let most = scenario.largest();

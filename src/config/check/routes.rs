@@ -1,6 +1,7 @@
 //! User-defined routes into their subnets, and static routes of on-premises.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use ipnet::Ipv4Net;
 
@@ -118,20 +119,29 @@ pub(super) fn check(ctx: &Ctx, draft: &Draft<'_>) {
     let mut counts: HashMap<_, usize> = HashMap::new();
     for route in &draft.routes {
         let own = &route.value;
-        let place = route.node.at("prefix").span;
-        let key = (&own.circuit, own.peering, own.prefix, own.link);
-        if let Some(first) = taken.insert(key, place.clone()) {
-            ctx.report::<()>(
-                Problem::error(place, format!("{} is routed twice", own.prefix))
-                    .label("the second route")
-                    .also(first, "the first")
-                    .help("routes of one prefix differ by `link`"),
-            );
+        for (prefix, place) in own.prefixes.iter().zip(places(route)) {
+            let key = (&own.circuit, own.peering, prefix, own.link);
+            if let Some(first) = taken.insert(key, place.clone()) {
+                ctx.report::<()>(
+                    Problem::error(place, format!("{prefix} is routed twice"))
+                        .label("the second route")
+                        .also(first, "the first")
+                        .help("routes of one prefix differ by `link`"),
+                );
+            }
         }
         against_peering(ctx, draft, route);
         let count = counts.entry((&own.circuit, own.peering)).or_default();
-        *count += 1;
         limit(ctx, draft, route, *count);
+        *count += own.prefixes.len();
+    }
+}
+
+/// Where each prefix of a route stands.
+fn places(route: &Entry<'_, StaticRoute>) -> Vec<Range<usize>> {
+    match route.node.get("prefixes") {
+        Some(list) => list.items().into_iter().map(|item| item.span).collect(),
+        None => vec![route.node.at("prefix").span],
     }
 }
 
@@ -146,19 +156,23 @@ fn against_peering(ctx: &Ctx, draft: &Draft<'_>, route: &Entry<'_, StaticRoute>)
         );
         return;
     };
-    let prefixes = peering.advertised_public_prefixes();
-    if own.peering == PeeringKind::Microsoft && !covered(&own.prefix, prefixes) {
-        let list: Vec<String> = prefixes.iter().map(Ipv4Net::to_string).collect();
-        let message = format!("{} is outside the advertised public prefixes", own.prefix);
-        ctx.report::<()>(
-            Problem::error(route.node.at("prefix").span, message)
-                .help(format!("they are: {}", list.join(", "))),
-        );
+    if own.peering != PeeringKind::Microsoft {
+        return;
+    }
+    let public = peering.advertised_public_prefixes();
+    for (prefix, place) in own.prefixes.iter().zip(places(route)) {
+        if !covered(prefix, public) {
+            let list: Vec<String> = public.iter().map(Ipv4Net::to_string).collect();
+            let message = format!("{prefix} is outside the advertised public prefixes");
+            ctx.report::<()>(
+                Problem::error(place, message).help(format!("they are: {}", list.join(", "))),
+            );
+        }
     }
 }
 
 // Beyond the limit a BGP session would be dropped.
-fn limit(ctx: &Ctx, draft: &Draft<'_>, route: &Entry<'_, StaticRoute>, count: usize) {
+fn limit(ctx: &Ctx, draft: &Draft<'_>, route: &Entry<'_, StaticRoute>, before: usize) {
     let own = &route.value;
     let Some(circuit) = draft.circuit(&own.circuit) else { return };
     let most = match own.peering {
@@ -166,11 +180,11 @@ fn limit(ctx: &Ctx, draft: &Draft<'_>, route: &Entry<'_, StaticRoute>, count: us
         PeeringKind::Microsoft => ROUTES_MICROSOFT,
     };
     // Reported once, at the first route too many.
-    if count == most + 1 && ctx.limits() {
+    if (before..before + own.prefixes.len()).contains(&most) && ctx.limits() {
         let message =
             format!("more than {most} routes on the {} peering of {}", own.peering, own.circuit);
         ctx.report::<()>(
-            Problem::error(route.node.span.clone(), message)
+            Problem::error(places(route)[most - before].clone(), message)
                 .label("the first route too many")
                 .help("the service drops the session; summarise, or write limits = \"off\""),
         );

@@ -726,6 +726,40 @@ fn connections_and_routes() {
 }
 
 #[test]
+fn a_list_of_prefixes_is_checked_one_by_one() {
+    let list = |prefixes: &str| {
+        format!("[[route]]\ncircuit = \"contoso\"\npeering = \"private\"\n{prefixes}")
+    };
+    one_error_with(
+        &list("prefixes = [\n\"100.1.0.0/24\",\n\"100.1.1.0/24\",\n\"100.1.0.0/24\" , # again\n]"),
+        "\"100.1.0.0/24\" ,",
+        "100.1.0.0/24 is routed twice",
+        "`link`",
+    );
+    one_error_with(
+        &list("prefixes = [\"100.1.0.0/24\", \"100.1.1.9/24\"]"),
+        "\"100.1.1.9/24\"",
+        "100.1.1.9/24 has bits beyond its length",
+        "100.1.1.0/24",
+    );
+    one_error_with(
+        &list("prefix = \"100.1.0.0/24\"\nprefixes = [\"100.2.0.0/24\"]"),
+        "[\"100.2.0.0/24\"]",
+        "`prefix` and `prefixes` in one route",
+        "keep one",
+    );
+    let many: Vec<_> =
+        (0..4000_u32).map(|n| format!("\"100.{}.{}.0/24\"", n >> 8, n & 255)).collect();
+    // The lab has two routes of its own.
+    one_error_with(
+        &list(&format!("prefixes = [{}]", many.join(","))),
+        "\"100.15.158.0/24\"",
+        "more than 4000 routes on the private peering of contoso",
+        "summarise",
+    );
+}
+
+#[test]
 fn a_fifth_circuit_of_one_location_is_too_many() {
     let mut more = String::new();
     for n in 2..=5 {
@@ -756,7 +790,7 @@ fn more_routes_than_a_session_carries_are_too_many() {
     // The lab has two routes of its own.
     one_error_with(
         &more,
-        "[[route]]\ncircuit = \"contoso\"\npeering = \"private\"\nprefix = \"100.15.158.0/24\"",
+        "\"100.15.158.0/24\"",
         "more than 4000 routes on the private peering of contoso",
         "limits = \"off\"",
     );
