@@ -1,7 +1,8 @@
 //! The order of the stages, on one screen.
 //!
 //! ```text
-//! frame ─> classify ─┬─ provider edge ─> [ip4] ─> steer ─> nat44 ─> police ─> rewrite (retag)
+//! frame ─> express ──> out, most of them
+//!    └───> classify ─┬─ provider edge ─> [ip4] ─> steer ─> nat44 ─> police ─> rewrite (retag)
 //!                    ├─ ARP ─> punt
 //!                    └─ IPv4 ─> ip4 ─> steer ─> police ─> source_check ─> nsg out ─> lookup ─┐
 //!    ┌───────────────────────────────────────────────────────────────────────────────────────┘
@@ -15,13 +16,29 @@ use crate::ids::Direction;
 use crate::stage::group::{Groups, sum};
 use crate::stage::police::Share;
 use crate::stage::{
-    Context, Sorted, answer, classify, egress, gateway, icmp, lookup, meter, nat44, nsg, payload,
-    police, punt, rewrite, select, source_check, steer, validate,
+    Context, Sorted, answer, classify, egress, express, gateway, icmp, lookup, meter, nat44, nsg,
+    payload, police, punt, rewrite, select, source_check, steer, validate,
 };
 use crate::tables::Role;
 
 /// Frames as a port received them.
 pub fn received(cx: &mut Context<'_>, batch: &mut Batch) {
+    express::run(cx, batch);
+    if batch.live() != 0 {
+        staged(cx, batch);
+    }
+    finish(cx, batch);
+}
+
+/// Frames as a port received them, by the stages alone: the yardstick of *express*.
+#[cfg(test)]
+pub(crate) fn received_by_stages(cx: &mut Context<'_>, batch: &mut Batch) {
+    staged(cx, batch);
+    finish(cx, batch);
+}
+
+/// Frames as a port received them, those that *express* left.
+fn staged(cx: &mut Context<'_>, batch: &mut Batch) {
     validate::frame(cx, batch);
     let sorted = classify::run(cx, batch);
     punt::run(cx, batch, sorted.arp);
@@ -32,7 +49,6 @@ pub fn received(cx: &mut Context<'_>, batch: &mut Batch) {
     let nat = steer::run(cx, batch, nat);
     let cross = batch.live() & (sorted.cross | sorted.nat) & !nat;
     owned(cx, batch, Sorted { cross, nat, ip, arp: 0 });
-    finish(cx, batch);
 }
 
 /// Packets that another worker handed over: *validate* and *classify* have seen them.
@@ -111,7 +127,7 @@ fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     for group in groups.iter() {
         let members = group.members & set;
         let figures = (u64::from(members.count_ones()), sum(batch, members, payload));
-        meter(cx, tables.attachment(group.attachment).meter, Direction::ToAzure, figures);
+        meter(cx.counters, tables.attachment(group.attachment).meter, Direction::ToAzure, figures);
     }
     set = source_check::run(cx, batch, &groups, set);
     set = nsg::outbound(cx, batch, &groups, set);

@@ -31,6 +31,10 @@ pub enum Translated {
     Hairpin,
 }
 
+/// Names a session of a shard, as long as the shard is not told of a later time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SessionId(u32);
+
 /// How a later fragment changes: the address that replaces its local one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Follow {
@@ -134,13 +138,51 @@ impl Nat44Shard {
                 None => return self.one_to_one(side, frame, row),
             },
         };
-        let session = self.state.session(id);
-        let (to, hairpin) = match side {
-            Side::In2Out => (session.outside(), session.hairpin),
-            Side::Out2In => (session.inside(), false),
-        };
-        rewrite::endpoint(frame, row, side, to)?;
+        let hairpin = side == Side::In2Out && self.state.session(id).hairpin;
+        self.rewrite(id, side, frame, row)?;
         Ok(if hairpin { Translated::Hairpin } else { Translated::Done })
+    }
+
+    #[inline(always)]
+    fn rewrite(
+        &self,
+        id: u32,
+        side: Side,
+        frame: &mut [u8],
+        row: &mut Row,
+    ) -> Result<(), DropReason> {
+        let session = self.state.session(id);
+        let to = match side {
+            Side::In2Out => session.outside(),
+            Side::Out2In => session.inside(),
+        };
+        rewrite::endpoint(frame, row, side, to)
+    }
+
+    /// The living session of a whole packet that has ports, unless it leads back inside.
+    #[inline(always)]
+    pub fn known(&self, side: Side, row: &Row) -> Option<SessionId> {
+        let id = self.state.flow(&FlowKey::of(side, row)?)?;
+        let session = self.state.session(id);
+        let leads_out = session.deadline > row.arrival && !session.hairpin;
+        leads_out.then_some(SessionId(id))
+    }
+
+    /// Translates a packet whose session was found by [`Nat44Shard::known`], with nothing in
+    /// between that could have ended it.
+    ///
+    /// # Errors
+    /// As [`Nat44Shard::in2out`].
+    #[inline(always)]
+    pub fn carry(
+        &mut self,
+        SessionId(id): SessionId,
+        side: Side,
+        frame: &mut [u8],
+        row: &mut Row,
+    ) -> Result<(), DropReason> {
+        self.advance(id, side, row);
+        self.rewrite(id, side, frame, row)
     }
 
     /// Moves a living session on: its TCP state and its deadline.

@@ -33,7 +33,7 @@ impl NeighbourState {
 }
 
 /// A neighbour's MAC address (low 48 bits) and state (the two bits above).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Word(u64);
 
 impl Word {

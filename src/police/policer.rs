@@ -125,6 +125,13 @@ impl Policer {
         }
     }
 
+    /// Whether `cost` units are there at `now`; takes nothing.
+    #[inline]
+    pub fn holds(&self, now: Now, cost: u64) -> bool {
+        let position = self.shared.position.load(Ordering::Relaxed);
+        self.bucket.take(position, now.max(self.latest()), cost).is_some()
+    }
+
     /// Starts a batch: packets are admitted in order on the reservation, at the price of plain
     /// arithmetic, and [`Reservation::commit`] makes it count.
     #[inline]

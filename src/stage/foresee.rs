@@ -52,7 +52,9 @@ fn attempt(
     }
     let role = &tables.attachment(row.attachment).role;
     validate::header(frame, row)?;
-    if row.flags.has(Flags::FRAGMENT) || row.ip_len > UNCUT {
+    // What *express* leaves to the stages comes later than what it takes of the same flow.
+    let odd = row.flags.any(Flags::FRAGMENT.with(Flags::OPTIONS)) || row.ttl <= 1;
+    if odd || row.ip_len > UNCUT {
         return Ok(Foreseen { alone: true, ..nobody });
     }
     if let Role::CrossConnect(cross) = role

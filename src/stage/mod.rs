@@ -8,6 +8,7 @@ pub mod answer;
 pub mod classify;
 pub mod control_traffic;
 pub mod egress;
+pub mod express;
 pub mod foresee;
 pub mod fragment;
 pub mod gateway;
@@ -65,6 +66,8 @@ pub struct Outbox {
     pub reports: Vec<(usize, icmp::Report, u32)>,
     /// Frames that wait for a neighbour.
     pub held: Vec<Held>,
+    /// Room for the packets of *express*.
+    pub express: Box<express::Scratch>,
 }
 
 /// Room that keeps an outbox from growing while packets flow: every frame of a batch and an
@@ -80,6 +83,7 @@ impl Outbox {
             punts: Vec::with_capacity(ROOM),
             reports: Vec::with_capacity(ROOM),
             held: Vec::with_capacity(state::HELD_MOST),
+            express: Box::default(),
         }
     }
 
@@ -126,13 +130,13 @@ pub(crate) fn payload(row: &Row) -> u32 {
 /// Counts packets and their bytes on a meter, if there is one.
 #[inline(always)]
 pub(crate) fn meter(
-    cx: &Context<'_>,
+    counters: &Counters,
     meter: Option<MeterId>,
     direction: Direction,
     (packets, bytes): (u64, u64),
 ) {
     let Some(meter) = meter else { return };
-    let meter = cx.counters.meter(meter);
+    let meter = counters.meter(meter);
     let (packets_of, bytes_of) = match direction {
         Direction::ToAzure => (&meter.in_packets, &meter.in_bytes),
         Direction::ToOnprem => (&meter.out_packets, &meter.out_bytes),

@@ -61,7 +61,7 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
         let (mut frame, row) = batch.take_frame(i);
         dress(&mut frame, row, adjacency, mac);
         if adjacency.to_onprem {
-            meter(cx, adjacency.meter, Direction::ToOnprem, (1, u64::from(row.ip_len)));
+            meter(cx.counters, adjacency.meter, Direction::ToOnprem, (1, u64::from(row.ip_len)));
         }
         cx.out.send(adjacency.port, frame, row);
     }
@@ -126,14 +126,14 @@ pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u6
             bytes += u64::from(payload(row));
             cx.out.send(out.port, frame, row);
         }
-        meter(cx, arrived.meter, cross.direction, (packets, bytes));
+        meter(cx.counters, arrived.meter, cross.direction, (packets, bytes));
     }
 }
 
 /// Writes a layer-2 header with the tags of `out`. Each tag keeps its priority bits; a
 /// tag that is pushed takes those of the one inside.
 #[inline(always)]
-fn retag(out: &Attachment, frame: &mut Frame, row: &mut Row, swap: bool) {
+pub(super) fn retag(out: &Attachment, frame: &mut Frame, row: &mut Row, swap: bool) {
     let tags = out.tags;
     let (mut src, mut dst) = icmp::macs(frame, usize::from(row.off));
     if swap {

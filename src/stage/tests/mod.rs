@@ -1,6 +1,7 @@
 //! The stages on tables that a small lab compiles to: frames in, frames out, accounts balanced.
 
 mod crossed;
+mod express;
 mod headers;
 mod limits;
 mod routed;
@@ -42,6 +43,8 @@ struct Lab {
     workers: Vec<Own>,
     punts: Vec<Punt>,
     now: Now,
+    /// What received frames go through.
+    enter: fn(&mut Context<'_>, &mut Batch),
 }
 
 impl Lab {
@@ -80,8 +83,14 @@ impl Lab {
             out: Outbox::new(tables.ports.len(), workers),
         };
         let workers = pools.into_iter().enumerate().map(own).collect();
-        let lab =
-            Self { model: loaded.model, compiled, workers, punts: Vec::new(), now: Now(1 << 40) };
+        let lab = Self {
+            model: loaded.model,
+            compiled,
+            workers,
+            punts: Vec::new(),
+            now: Now(1 << 40),
+            enter: pipeline::received,
+        };
         for n in 0..lab.compiled.neighbours.len() {
             lab.set(NeighbourId::from_index(n), NeighbourState::Reachable);
         }
@@ -136,7 +145,7 @@ impl Lab {
             batch.push(frame, row).unwrap();
             own.counters.received.add(1);
         }
-        self.run(worker, &mut batch, pipeline::received);
+        self.run(worker, &mut batch, self.enter);
         self.settle()
     }
 

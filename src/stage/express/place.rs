@@ -1,0 +1,164 @@
+//! Where did these frames come in, and what do all frames of that place have in common?
+
+use super::Packet;
+use crate::flow;
+use crate::frame::{Batch, Row};
+use crate::ids::{AttachmentId, MeterId, NatId, PolicerId, VrfId, WorkerId};
+use crate::stage::{Context, classify, validate};
+use crate::tables::{CrossConnect, Role, Tables};
+use crate::wire::eth::{self, ether_type};
+use crate::wire::ip4;
+use crate::wire::vlan::TAG;
+
+/// Bytes of a frame that are looked at: two tags, and the shortest IPv4 and TCP headers.
+pub(super) const HEAD: usize = 64;
+
+/// What the first bytes of all frames of a place share: three words, and the bits of them that
+/// count.
+pub(super) struct Pattern {
+    value: [u64; 3],
+    mask: [u64; 3],
+    /// Bytes of the Ethernet header with its tags.
+    pub(super) size: usize,
+}
+
+impl Pattern {
+    /// The pattern of a plain IPv4 frame: its tag types and VIDs, its EtherType, and those bits of
+    /// its destination MAC address.
+    fn of(head: &[u8; HEAD], row: &Row, mac: [u8; 6]) -> Option<Self> {
+        let size = usize::from(row.l3 - row.off);
+        if row.ether_type != ether_type::IP4 || head[size] != ip4::PLAIN_FIRST_BYTE {
+            return None;
+        }
+        let mut mask = [0; 24];
+        mask[..6].copy_from_slice(&mac);
+        mask[12..=size].fill(0xff);
+        for tag in (eth::HEADER..size).step_by(TAG) {
+            // Priority bits.
+            mask[tag] = 0x0f;
+        }
+        let mask = words(&mask);
+        Some(Self { value: masked(head, mask), mask, size })
+    }
+
+    /// Whether a frame is of this place.
+    #[inline(always)]
+    pub(super) fn has(&self, head: &[u8; HEAD]) -> bool {
+        masked(head, self.mask) == self.value
+    }
+}
+
+/// A place where frames come in.
+pub(super) enum Place<'a> {
+    /// Where packets are looked up.
+    Routed(Routed<'a>),
+    /// Where packets are translated.
+    Translated(Translated<'a>),
+}
+
+/// A routed attachment.
+pub(super) struct Routed<'a> {
+    tables: &'a Tables,
+    worker: WorkerId,
+    pub(super) pattern: Pattern,
+    pub(super) vrf: VrfId,
+    pub(super) meter: Option<MeterId>,
+    pub(super) police: Option<PolicerId>,
+    /// On an edge's side of a peering.
+    pub(super) from_onprem: bool,
+    /// Whether packets need their hash: to find the one of several paths, or their flow.
+    pub(super) hashed: bool,
+    /// Whether another worker may have to see some of the packets.
+    shared: bool,
+}
+
+/// A provider's side of a Microsoft peering.
+pub(super) struct Translated<'a> {
+    pub(super) pattern: Pattern,
+    pub(super) id: AttachmentId,
+    pub(super) cross: &'a CrossConnect,
+    pub(super) nat: NatId,
+    pub(super) meter: Option<MeterId>,
+}
+
+impl<'a> Place<'a> {
+    /// The place of frame `i`; none where its frames ask for more than this way does, or the
+    /// frame itself is no good example.
+    #[inline]
+    pub(super) fn of(cx: &Context<'a>, batch: &mut Batch, i: usize) -> Option<Self> {
+        let tables = cx.tables;
+        let (frame, row) = batch.both(i);
+        // What is found out of this one frame stays here: the stages do it again if they must.
+        let mut row = *row;
+        let port = &tables.ports[row.port.index()];
+        validate::layer2(frame, &mut row, port.accept_88a8).ok()?;
+        let id = classify::find(&port.classifier, &row).ok()?;
+        let attachment = tables.attachment(id);
+        let head = frame.get(usize::from(row.off)..)?.first_chunk::<HEAD>()?;
+        if let Role::CrossConnect(cross) = &attachment.role {
+            let nat = cross.nat.filter(|_| head[0] & GROUP == 0)?;
+            let pattern = Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])?;
+            let meter = attachment.meter;
+            return Some(Self::Translated(Translated { pattern, id, cross, nat, meter }));
+        }
+        attachment.own().filter(|(own, _)| head[..6] == own.0)?;
+        let found = Routed {
+            tables,
+            worker: cx.worker,
+            pattern: Pattern::of(head, &row, [0xff; 6])?,
+            vrf: VrfId(0),
+            meter: attachment.meter,
+            police: None,
+            from_onprem: false,
+            hashed: true,
+            shared: false,
+        };
+        match &attachment.role {
+            Role::Peering(side) if side.sources.is_none() => Some(Self::Routed(Routed {
+                vrf: side.vrf,
+                police: side.police_in,
+                from_onprem: true,
+                hashed: side.stateful,
+                shared: side.stateful && tables.owners.iter().any(|owner| *owner != cx.worker),
+                ..found
+            })),
+            // The packet may be for a subnet that has a group where its own has none.
+            Role::Subnet(side) if tables.nsgs.is_empty() => {
+                Some(Self::Routed(Routed { vrf: side.vrf, ..found }))
+            }
+            Role::Service(side) => Some(Self::Routed(Routed { vrf: side.vrf, ..found })),
+            _ => None,
+        }
+    }
+
+    /// Bytes of the Ethernet header with its tags.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Place::Routed(place) => place.pattern.size,
+            Place::Translated(place) => place.pattern.size,
+        }
+    }
+}
+
+/// The group bit of a MAC address's first byte.
+const GROUP: u8 = 1;
+
+impl Routed<'_> {
+    /// Whether a packet's state, if it has any, is this worker's.
+    #[inline(always)]
+    pub(super) fn takes(&self, packet: &Packet) -> bool {
+        !self.shared || self.tables.owner(flow::shard_of(packet.hash)) == self.worker
+    }
+}
+
+#[inline(always)]
+fn masked(head: &[u8; HEAD], mask: [u64; 3]) -> [u64; 3] {
+    let [a, b, c] = words(head.first_chunk().expect("longer"));
+    [a & mask[0], b & mask[1], c & mask[2]]
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; 24]) -> [u64; 3] {
+    let (words, []) = bytes.as_chunks::<8>() else { unreachable!("three words") };
+    std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
+}
