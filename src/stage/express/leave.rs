@@ -2,107 +2,130 @@
 //! and off it goes; links' bandwidth, meters and gateways count it, many packets at once.
 
 use super::place::Routed;
-use super::{Packet, Ready, Scratch, through};
-use crate::frame::{Batch, Outgoing};
-use crate::ids::{Direction, GatewayId};
+use super::{Packet, Purse, Ready, Scratch, through};
+use crate::frame::{BATCH, Batch, Frame, Outgoing};
+use crate::ids::{Direction, GatewayId, MeterId, PolicerId};
 use crate::neighbour::Word;
 use crate::stage::police::size_cost;
 use crate::stage::{Context, Outbox, meter};
 use crate::tables::counters::{GatewayCounters, INSTANCES};
-use crate::tables::gateway::Gateway;
+use crate::tables::gateway::{Gateway, GatewayLimits};
 use crate::tables::next_hop::{HEADER_ROOM, spread};
 use crate::tables::{Adjacency, Counters, Tables};
+use crate::time::Now;
 use crate::wire::checksum::Delta;
 
-/// Sends the first `len` packets that are ready, `via` a gateway or past it. Where a link's
-/// bandwidth turns out to be used up, by another worker, they stay.
-#[inline(always)]
-pub(super) fn all<const L2: usize>(
-    cx: &mut Context<'_>,
-    batch: &mut Batch,
-    place: &Routed<'_>,
-    len: usize,
-    via: Option<GatewayId>,
-) {
-    let Context { tables, counters, .. } = *cx;
-    let Outbox { ports, express, .. } = &mut *cx.out;
-    let Scratch { packets, ready, .. } = &mut **express;
-    let len = pay(tables, place, packets, ready, (len, via));
-    if len == 0 {
-        return;
-    }
-    let ready = &ready[..len];
-    let hops = if via.is_some() { through::HOPS } else { 1 };
-    let mut bytes = 0;
-    for own in ready {
-        let packet = &packets[usize::from(own.packet)];
-        let adjacency = tables.adjacency(own.adjacency);
-        let (mut frame, row) = batch.take_frame(usize::from(packet.at));
-        let l3 = usize::from(row.off) + L2;
-        let around = frame[l3 - HEADER_ROOM..].first_chunk_mut().expect("a packet is there");
-        dress(around, adjacency, own.word, hops);
-        let size = u16::from(adjacency.header_size);
-        #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
-        let off = l3 as u16 - size;
-        let (len, order) = (size + packet.ip_len, packet.at);
-        bytes += u64::from(packet.ip_len);
-        ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at: packet.arrival });
-    }
-    meter(counters, place.meter, Direction::ToAzure, (len as u64, bytes));
-    let own = |ready: &Ready| &packets[usize::from(ready.packet)];
-    match via {
-        Some(id) => {
-            let through = (len as u64, bytes);
-            count_through(counters.gateway(id), tables.gateway(id), through, ready.iter().map(own));
+/// Where packets came in, and how they go.
+pub(super) struct Way<'a> {
+    pub(super) place: &'a Routed<'a>,
+    pub(super) purse: &'a Purse,
+    /// The gateway that they go through; past it without.
+    pub(super) via: Option<GatewayId>,
+}
+
+impl Way<'_> {
+    /// Sends the first `len` packets that are ready. Where a limit had room when it was looked at
+    /// and has none now, since another worker was faster, they stay.
+    #[inline(always)]
+    pub(super) fn leave<const L2: usize>(
+        &self,
+        cx: &mut Context<'_>,
+        batch: &mut Batch,
+        len: usize,
+    ) {
+        let Context { tables, counters, .. } = *cx;
+        let Outbox { ports, express, .. } = &mut *cx.out;
+        let Scratch { packets, ready, .. } = &mut **express;
+        let len = self.pay(tables, batch, packets, &mut ready[..len]);
+        if len == 0 {
+            return;
         }
-        None => count_out(tables, counters, place, ready.iter().map(|ready| (ready, own(ready)))),
+        let ready = &ready[..len];
+        let hops = if self.via.is_some() { through::HOPS } else { 1 };
+        let mut tally = Tally::new(counters, self);
+        for own in ready {
+            let packet = &packets[usize::from(own.packet) % BATCH];
+            let adjacency = tables.adjacency(own.adjacency);
+            let (mut frame, row) = batch.take_frame(usize::from(packet.at) % BATCH);
+            let l3 = usize::from(row.off) + L2;
+            dress(&mut frame, l3, adjacency, own.word, hops);
+            let size = u16::from(adjacency.header_size);
+            #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
+            let off = l3 as u16 - size;
+            let (len, order, at) = (size + packet.ip_len, packet.at, row.arrival);
+            ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at });
+            tally.note(adjacency, packet);
+        }
+        let bytes = tally.end();
+        meter(counters, self.place.meter, Direction::ToAzure, (len as u64, bytes));
+        if let Some(id) = self.via {
+            let each = ready.iter().map(|own| &packets[usize::from(own.packet)]);
+            count_through(counters.gateway(id), tables.gateway(id), (len as u64, bytes), each);
+        }
+    }
+
+    /// Pays for the packets that are ready, those of one policer and time of arrival at once, and
+    /// returns how many are left.
+    #[inline(always)]
+    fn pay(
+        &self,
+        tables: &Tables,
+        batch: &Batch,
+        packets: &[Packet; BATCH],
+        ready: &mut [Ready],
+    ) -> usize {
+        let gateway = self.via.and_then(|id| tables.gateway(id).limits.as_ref());
+        let packet = |own: &Ready| &packets[usize::from(own.packet) % BATCH];
+        let policer = |own: &Ready| self.place.police.or(tables.adjacency(own.adjacency).police);
+        let arrival = |own: &Ready| match self.purse.at_once {
+            true => self.purse.arrival,
+            false => batch.row(usize::from(packet(own).at)).arrival,
+        };
+        let uniform = self.purse.at_once && self.place.police.is_some();
+        let (mut kept, mut start) = (0, 0);
+        while start < ready.len() {
+            let first = &ready[start];
+            let toll = (policer(first), arrival(first));
+            let same = |own: &&Ready| uniform || (policer(own), arrival(own)) == toll;
+            let count = ready[start..].iter().take_while(same).count();
+            let paid =
+                pay_together(tables, gateway, toll, ready[start..start + count].iter().map(packet));
+            if paid {
+                ready.copy_within(start..start + count, kept);
+                kept += count;
+            }
+            start += count;
+        }
+        kept
     }
 }
 
-/// Pays for the first `len` packets that are ready, and returns how many are left: those for which
-/// a limit had room when it was looked at, and has none now since another worker was faster, stay.
+/// Pays a link's policer and a gateway's for packets that came at one time.
 #[inline(always)]
-fn pay(
+fn pay_together<'a>(
     tables: &Tables,
-    place: &Routed<'_>,
-    packets: &[Packet],
-    ready: &mut [Ready],
-    (len, via): (usize, Option<GatewayId>),
-) -> usize {
-    let gateway = via.and_then(|id| tables.gateway(id).limits.as_ref());
-    let toll = |own: &Ready| {
-        let policer = place.police.or(tables.adjacency(own.adjacency).police);
-        (policer, packets[usize::from(own.packet)].arrival)
-    };
-    let (mut kept, mut start) = (0, 0);
-    while start < len {
-        let (policer, arrival) = toll(&ready[start]);
-        let policer = policer.map(|id| tables.policer(id));
-        let (mut end, mut cost, mut bytes) = (start, 0, 0);
-        while end < len && toll(&ready[end]) == toll(&ready[start]) {
-            let ip_len = u32::from(packets[usize::from(ready[end].packet)].ip_len);
-            cost += policer.map_or(0, |policer| size_cost(policer, ip_len));
-            bytes += u64::from(ip_len);
-            end += 1;
-        }
-        let count = (end - start) as u64;
-        let paid = policer.is_none_or(|policer| policer.bucket.admit(arrival, cost))
-            && gateway.is_none_or(|limits| {
-                limits.packets.admit(arrival, count) && limits.bits.admit(arrival, bytes)
-            });
-        if paid {
-            ready.copy_within(start..end, kept);
-            kept += end - start;
-        }
-        start = end;
-    }
-    kept
+    gateway: Option<&GatewayLimits>,
+    (policer, arrival): (Option<PolicerId>, Now),
+    packets: impl ExactSizeIterator<Item = &'a Packet> + Clone,
+) -> bool {
+    let ip_len = |packet: &Packet| u32::from(packet.ip_len);
+    let paid = policer.is_none_or(|id| {
+        let policer = tables.policer(id);
+        let cost = packets.clone().map(|packet| size_cost(policer, ip_len(packet))).sum();
+        policer.bucket.admit(arrival, cost)
+    });
+    paid && gateway.is_none_or(|limits| {
+        let bytes = packets.clone().map(|packet| u64::from(ip_len(packet))).sum();
+        limits.packets.admit(arrival, packets.len() as u64) && limits.bits.admit(arrival, bytes)
+    })
 }
 
-/// Writes the adjacency's header before the packet, and takes from its time to live. The copy has
-/// one size for all, and so no loop: what it writes in front of the header is headroom.
+/// Writes the adjacency's header before the packet at `l3`, and takes from its time to live. The
+/// copy has one size for all, and so no loop: what it writes in front of the header is headroom.
 #[inline(always)]
-fn dress(around: &mut [u8; HEADER_ROOM + 12], adjacency: &Adjacency, word: Word, hops: u8) {
+fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: u8) {
+    let around: &mut [u8; HEADER_ROOM + 12] =
+        frame[l3 - HEADER_ROOM..].first_chunk_mut().expect("a packet is there");
     let (header, ip) = around.split_at_mut(HEADER_ROOM);
     header.copy_from_slice(&adjacency.header);
     let start = HEADER_ROOM - usize::from(adjacency.header_size);
@@ -115,63 +138,70 @@ fn dress(around: &mut [u8; HEADER_ROOM + 12], adjacency: &Adjacency, word: Word,
     ip[10..12].copy_from_slice(&sum);
 }
 
-/// Packets and bytes that belong to one counter, added up while they come one after the other.
-struct Runs<K, F: FnMut(K, u64, u64)> {
-    key: Option<K>,
-    packets: u64,
-    bytes: u64,
-    add: F,
+/// What one counter gets: those of packets that come one after the other are added up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Out(MeterId),
+    Past(GatewayId),
 }
 
-impl<K: PartialEq + Copy, F: FnMut(K, u64, u64)> Runs<K, F> {
-    fn new(add: F) -> Self {
-        Self { key: None, packets: 0, bytes: 0, add }
+/// Counts packets that leave.
+struct Tally<'a> {
+    counters: &'a Counters,
+    /// Whether what does not leave by a link may have gone past a gateway.
+    past: bool,
+    key: Option<Counted>,
+    packets: u64,
+    bytes: u64,
+    /// Of all packets.
+    sum: u64,
+}
+
+impl<'a> Tally<'a> {
+    fn new(counters: &'a Counters, way: &Way<'_>) -> Self {
+        let past = way.place.from_onprem && way.via.is_none();
+        Self { counters, past, key: None, packets: 0, bytes: 0, sum: 0 }
     }
 
     #[inline(always)]
-    fn note(&mut self, key: Option<K>, packet: &Packet) {
+    fn note(&mut self, adjacency: &Adjacency, packet: &Packet) {
+        let key = if adjacency.to_onprem {
+            adjacency.meter.map(Counted::Out)
+        } else {
+            adjacency.fastpath.filter(|_| self.past).map(Counted::Past)
+        };
         if key != self.key {
-            self.end();
+            self.flush();
             self.key = key;
         }
         self.packets += 1;
         self.bytes += u64::from(packet.ip_len);
     }
 
-    #[inline(always)]
-    fn end(&mut self) {
-        if let Some(key) = self.key {
-            (self.add)(key, self.packets, self.bytes);
+    fn flush(&mut self) {
+        let (packets, bytes) = (self.packets, self.bytes);
+        match self.key {
+            Some(Counted::Out(id)) => {
+                let meter = self.counters.meter(id);
+                meter.out_packets.add(packets);
+                meter.out_bytes.add(bytes);
+            }
+            Some(Counted::Past(id)) => {
+                let gateway = self.counters.gateway(id);
+                gateway.fastpath_packets.add(packets);
+                gateway.fastpath_bytes.add(bytes);
+            }
+            None => {}
         }
+        self.sum += bytes;
         (self.packets, self.bytes) = (0, 0);
     }
-}
 
-/// Counts what leaves towards on-premises, and what went past a gateway.
-#[inline(always)]
-fn count_out<'a>(
-    tables: &Tables,
-    counters: &Counters,
-    place: &Routed<'_>,
-    packets: impl Iterator<Item = (&'a Ready, &'a Packet)>,
-) {
-    let mut out = Runs::new(|id, packets, bytes| {
-        let meter = counters.meter(id);
-        meter.out_packets.add(packets);
-        meter.out_bytes.add(bytes);
-    });
-    let mut past = Runs::new(|id, packets, bytes| {
-        let gateway = counters.gateway(id);
-        gateway.fastpath_packets.add(packets);
-        gateway.fastpath_bytes.add(bytes);
-    });
-    for (ready, packet) in packets {
-        let adjacency = tables.adjacency(ready.adjacency);
-        out.note(adjacency.meter.filter(|_| adjacency.to_onprem), packet);
-        past.note(adjacency.fastpath.filter(|_| place.from_onprem), packet);
+    /// The bytes of all packets.
+    fn end(mut self) -> u64 {
+        self.flush();
+        self.sum
     }
-    out.end();
-    past.end();
 }
 
 /// Counts what went through a gateway.

@@ -44,7 +44,6 @@ const DOUBLE: usize = eth::HEADER + 2 * vlan::TAG;
 /// What is known of one packet on this way.
 #[derive(Clone, Copy, Debug, Default)]
 struct Packet {
-    arrival: Now,
     src: u32,
     dst: u32,
     sport: u16,
@@ -144,16 +143,18 @@ fn routed<const L2: usize>(
     let Scratch { dst, hops, .. } = &mut *cx.out.express;
     tables.fib(place.vrf).lookup_batch(&dst[..len], &mut hops[..len]);
     let found = lead(tables, place, purse, &mut cx.out.express, len);
-    leave::all::<L2>(cx, batch, place, found.ready, None);
+    let mut way = leave::Way { place, purse, via: None };
+    way.leave::<L2>(cx, batch, found.ready);
     let mut gateways = found.gateways;
     while gateways != 0 {
         let first = gateways.trailing_zeros() as usize;
         let NextHop::Gateway(id) = tables.next_hop(cx.out.express.hops[first]) else {
             unreachable!("a gateway was found");
         };
-        let (tried, ready) = through::run(cx, place, purse, id, gateways);
+        let (tried, ready) = through::run(cx, batch, place, purse, (id, gateways));
         gateways &= !tried;
-        leave::all::<L2>(cx, batch, place, ready, Some(id));
+        way.via = Some(id);
+        way.leave::<L2>(cx, batch, ready);
     }
     seen
 }
@@ -171,17 +172,20 @@ fn choose<const L2: usize>(
     let (mut seen, mut len) = (0, 0);
     for i in Bits(set) {
         let (frame, row) = batch.both(i);
-        let head = frame.get(usize::from(row.off)..).and_then(|all| all.first_chunk());
-        let Some(head) = head.filter(|head| place.pattern.has(head)) else { continue };
+        let head = place::head(frame, row);
+        if !place.pattern.has(head) {
+            continue;
+        }
         seen |= 1 << i;
-        let Some(mut packet) = plain::read::<L2>(head, row) else { continue };
+        // Written past the end when it is not taken: the next one overwrites it.
+        let packet = &mut scratch.packets[len % BATCH];
+        let mut taken = plain::read::<L2>(head, row, packet);
+        scratch.dst[len % BATCH] = packet.dst;
         if place.hashed {
             packet.hash = packet.hash5(tables.hash_seed);
+            taken &= place.takes(packet);
         }
-        // Written past the end when it is not taken: the next one overwrites it.
-        scratch.packets[len] = packet;
-        scratch.dst[len] = packet.dst;
-        len += usize::from(place.takes(&packet));
+        len += usize::from(taken);
     }
     (seen, len)
 }
@@ -274,6 +278,8 @@ struct Purse {
     bytes: u64,
     /// The earliest of the batch.
     arrival: Now,
+    /// Whether all came at that time.
+    at_once: bool,
 }
 
 /// More than headers, tags and pieces can add to a packet's bytes.
@@ -281,13 +287,16 @@ const AROUND: u64 = 256;
 
 impl Purse {
     fn of(batch: &Batch) -> Self {
-        let (mut bytes, mut arrival) = (0, Now(u64::MAX));
-        for i in Bits(batch.live()) {
+        let live = batch.live();
+        let packets = u64::from(live.count_ones());
+        let (mut bytes, mut first, mut last) = (packets * AROUND, Now(u64::MAX), Now(0));
+        for i in Bits(live) {
             let row = batch.row(i);
-            bytes += u64::from(row.len) + AROUND;
-            arrival = arrival.min(row.arrival);
+            bytes += u64::from(row.len);
+            first = first.min(row.arrival);
+            last = last.max(row.arrival);
         }
-        Self { packets: u64::from(batch.live().count_ones()), bytes, arrival }
+        Self { packets, bytes, arrival: first, at_once: first == last }
     }
 
     fn affords(&self, policer: &LinkPolicer) -> bool {

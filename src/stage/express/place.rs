@@ -2,7 +2,7 @@
 
 use super::Packet;
 use crate::flow;
-use crate::frame::{Batch, Row};
+use crate::frame::{Batch, FRAME_SIZE, Row};
 use crate::ids::{AttachmentId, MeterId, NatId, PolicerId, VrfId, WorkerId};
 use crate::stage::{Context, classify, validate};
 use crate::tables::{CrossConnect, Role, Tables};
@@ -12,6 +12,13 @@ use crate::wire::vlan::TAG;
 
 /// Bytes of a frame that are looked at: two tags, and the shortest IPv4 and TCP headers.
 pub(super) const HEAD: usize = 64;
+
+/// The first bytes of a frame; of one that is shorter, what its buffer held before follows.
+#[inline(always)]
+pub(super) fn head<'a>(frame: &'a [u8; FRAME_SIZE], row: &Row) -> &'a [u8; HEAD] {
+    let off = usize::from(row.off).min(FRAME_SIZE - HEAD);
+    frame[off..].first_chunk().expect("as many bytes follow")
+}
 
 /// What the first bytes of all frames of a place share: three words, and the bits of them that
 /// count.
@@ -66,9 +73,10 @@ pub(super) struct Routed<'a> {
     pub(super) police: Option<PolicerId>,
     /// On an edge's side of a peering.
     pub(super) from_onprem: bool,
-    /// Whether packets need their hash: to find the one of several paths, or their flow.
+    /// Whether packets need their hash at once: to find the one of several paths, or the worker
+    /// that owns their flow.
     pub(super) hashed: bool,
-    /// Whether another worker may have to see some of the packets.
+    /// Whether another worker may own some of the flows.
     shared: bool,
 }
 
@@ -94,7 +102,7 @@ impl<'a> Place<'a> {
         validate::layer2(frame, &mut row, port.accept_88a8).ok()?;
         let id = classify::find(&port.classifier, &row).ok()?;
         let attachment = tables.attachment(id);
-        let head = frame.get(usize::from(row.off)..)?.first_chunk::<HEAD>()?;
+        let head = head(frame, &row);
         if let Role::CrossConnect(cross) = &attachment.role {
             let nat = cross.nat.filter(|_| head[0] & GROUP == 0)?;
             let pattern = Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])?;
@@ -114,14 +122,17 @@ impl<'a> Place<'a> {
             shared: false,
         };
         match &attachment.role {
-            Role::Peering(side) if side.sources.is_none() => Some(Self::Routed(Routed {
-                vrf: side.vrf,
-                police: side.police_in,
-                from_onprem: true,
-                hashed: side.stateful,
-                shared: side.stateful && tables.owners.iter().any(|owner| *owner != cx.worker),
-                ..found
-            })),
+            Role::Peering(side) if side.sources.is_none() => {
+                let shared = side.stateful && tables.owners.iter().any(|own| *own != cx.worker);
+                Some(Self::Routed(Routed {
+                    vrf: side.vrf,
+                    police: side.police_in,
+                    from_onprem: true,
+                    hashed: shared,
+                    shared,
+                    ..found
+                }))
+            }
             // The packet may be for a subnet that has a group where its own has none.
             Role::Subnet(side) if tables.nsgs.is_empty() => {
                 Some(Self::Routed(Routed { vrf: side.vrf, ..found }))

@@ -10,10 +10,10 @@ use crate::wire::{proto, tcp, udp, vlan};
 /// Bytes of an IPv4 header without options.
 const IP: usize = crate::wire::ip4::HEADER;
 
-/// What the head of a frame with `L2` bytes before its IPv4 header says, if the packet is plain;
-/// the first byte of that header was looked at.
+/// Writes down what the head of a frame with `L2` bytes before its IPv4 header says, and returns
+/// whether the packet is plain; the first byte of that header was looked at.
 #[inline(always)]
-pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row) -> Option<Packet> {
+pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row, packet: &mut Packet) -> bool {
     let two = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
     let four = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let ip_len = two(L2 + 2);
@@ -29,7 +29,18 @@ pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row) -> Option<Pack
         proto::UDP => (udp::HEADER..=payload).contains(&usize::from(two(l4 + 4))),
         _ => false,
     };
-    let plain = whole
+    *packet = Packet {
+        src,
+        dst,
+        sport: two(l4),
+        dport: two(l4 + 2),
+        ip_len,
+        proto,
+        ttl,
+        at: row.order,
+        hash: packet.hash,
+    };
+    whole
         & (usize::from(ip_len) >= IP)
         & (L2 + usize::from(ip_len) <= row.len as usize)
         & (two(L2 + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0)
@@ -38,10 +49,7 @@ pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row) -> Option<Pack
         & routable(dst)
         & is_sum_right(head[L2..L2 + IP].try_into().expect("a header"))
         & (row.flags == Flags::default())
-        & (row.gso_size == 0);
-    let (sport, dport) = (two(l4), two(l4 + 2));
-    let (arrival, at) = (row.arrival, row.order);
-    plain.then_some(Packet { arrival, src, dst, sport, dport, ip_len, proto, ttl, hash: 0, at })
+        & (row.gso_size == 0)
 }
 
 const MORE_FRAGMENTS: u16 = 0x2000;

@@ -4,7 +4,7 @@
 use super::place::Routed;
 use super::{Packet, Purse, Scratch, WayOut, packet_number};
 use crate::flow::{self, Key, Tuple};
-use crate::frame::Bits;
+use crate::frame::{Batch, Bits};
 use crate::ids::GatewayId;
 use crate::stage::{Context, Shards};
 use crate::tables::NextHop;
@@ -18,10 +18,10 @@ pub(super) const HOPS: u8 = 2;
 #[inline]
 pub(super) fn run(
     cx: &mut Context<'_>,
+    batch: &Batch,
     place: &Routed<'_>,
     purse: &Purse,
-    id: GatewayId,
-    set: u64,
+    (id, set): (GatewayId, u64),
 ) -> (u64, usize) {
     let tables = cx.tables;
     let gateway = tables.gateway(id);
@@ -41,7 +41,7 @@ pub(super) fn run(
         known |= u64::from(takes) << k;
     }
     if gateway.limits.is_some() {
-        known = of_known_flows(cx.shards, (id, gateway), packets, known);
+        known = of_known_flows(cx.shards, (id, gateway), (batch, packets), known);
     }
     // Destinations of the first look-up are not asked for again.
     let mut len = 0;
@@ -74,7 +74,7 @@ fn has_room(limits: &GatewayLimits, purse: &Purse) -> bool {
 fn of_known_flows(
     shards: &mut Shards,
     (id, gateway): (GatewayId, &Gateway),
-    packets: &[Packet],
+    (batch, packets): (&Batch, &[Packet]),
     set: u64,
 ) -> u64 {
     for k in Bits(set) {
@@ -86,7 +86,8 @@ fn of_known_flows(
     for k in Bits(set) {
         let key = key(gateway, &packets[k]);
         let shard = shards.shard(flow::shard_of(packets[k].hash));
-        let flow = shard.gateway_flows[id.index()].lookup(&key, packets[k].arrival);
+        let arrival = batch.row(usize::from(packets[k].at)).arrival;
+        let flow = shard.gateway_flows[id.index()].lookup(&key, arrival);
         known |= u64::from(flow.is_some()) << k;
     }
     known

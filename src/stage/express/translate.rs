@@ -1,8 +1,8 @@
 //! Which session of a provider's NAT does a packet have, and what becomes of it? One that is open:
 //! whatever begins or ends a session, leads back inside or has no ports is for the stages.
 
-use super::place::Translated;
-use super::{Purse, plain};
+use super::place::{Translated, head};
+use super::{Packet, Purse, plain};
 use crate::frame::{Batch, Bits};
 use crate::ids::ShardId;
 use crate::nat::{Owner, Side};
@@ -71,10 +71,15 @@ fn choose<const L2: usize>(
     let mut chosen = Chosen { seen: 0, members: 0, inward: 0 };
     for i in Bits(set) {
         let (frame, row) = batch.both(i);
-        let head = frame.get(usize::from(row.off)..).and_then(|all| all.first_chunk());
-        let Some(head) = head.filter(|head| place.pattern.has(head)) else { continue };
+        let head = head(frame, row);
+        if !place.pattern.has(head) {
+            continue;
+        }
         chosen.seen |= 1 << i;
-        let Some(packet) = plain::read::<L2>(head, row) else { continue };
+        let mut packet = Packet::default();
+        if !plain::read::<L2>(head, row, &mut packet) {
+            continue;
+        }
         packet.describe::<L2>(head, row);
         row.attachment = place.id;
         let Some(side) = nat44::side(entry, place.cross, row) else { continue };
