@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod demo;
 mod output;
+mod processor;
 pub mod replay;
 pub mod run;
 pub mod show;
@@ -79,6 +80,10 @@ pub(crate) fn log_to_stderr() {
 
 /// Runs the command and reports its errors as sentences.
 pub fn main() -> ExitCode {
+    if let Some(complaint) = processor::complaint() {
+        complain(complaint);
+        return ExitCode::FAILURE;
+    }
     // First of all: a lab's process that comes up after its lab has gone ends here.
     if let Err(error) = lab::die_with_parent() {
         complain(error);

@@ -1,6 +1,8 @@
 //! Up to 64 frames that go through the pipeline together; sets of them are `u64`s.
 
 use super::{DropReason, Frame, Pool, Row};
+use crate::ids::PortId;
+use crate::time::Now;
 
 /// Most frames of one batch.
 pub const BATCH: usize = 64;
@@ -67,6 +69,27 @@ impl Batch {
         self.live |= 1 << self.len;
         self.len += 1;
         Ok(())
+    }
+
+    /// As [`Batch::push`], of a frame whose port knows no more than this; there is room.
+    ///
+    /// # Panics
+    /// When the batch is full.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
+    pub fn push_plain(&mut self, frame: Frame, (off, len): (u16, u16), port: PortId, at: Now) {
+        let place = self.len;
+        self.rows[place] = Row {
+            off,
+            len: u32::from(len),
+            port,
+            arrival: at,
+            order: place as u8,
+            ..Row::default()
+        };
+        self.frames[place] = Some(frame);
+        self.live |= 1 << place;
+        self.len = place + 1;
     }
 
     /// Frames that were pushed and not cleared, whatever became of them.

@@ -14,7 +14,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::poll::Bell;
 use super::port::{Counts, LinkState};
-use crate::frame::{Batch, Outgoing, Pool, Row};
+use crate::frame::{Batch, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
 
@@ -145,16 +145,9 @@ impl MemoryQueue {
         }
         let chunk = self.half.incoming.read_chunk(waiting).expect("as many frames wait");
         for Parcel { out, arrival } in chunk {
-            let row = Row {
-                off: out.off,
-                len: u32::from(out.len),
-                port,
-                arrival: arrival.unwrap_or(now),
-                ..Row::default()
-            };
             counts.frames += 1;
             counts.bytes += u64::from(out.len);
-            batch.push(out.frame, row).expect("the batch is not full");
+            batch.push_plain(out.frame, (out.off, out.len), port, arrival.unwrap_or(now));
         }
         counts
     }

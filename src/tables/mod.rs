@@ -124,6 +124,14 @@ impl Tables {
         self.next_hops.get(id.index()).copied().unwrap_or(NextHop::NO_ROUTE)
     }
 
+    /// Asks for the memory of what a look-up's answer leads to.
+    #[inline(always)]
+    pub fn prefetch(&self, id: NextHopId) {
+        if let NextHop::Adjacency(id) = self.next_hop(id) {
+            crate::mem::prefetch(self.adjacencies.as_ptr().wrapping_add(id.index()));
+        }
+    }
+
     /// The adjacency with this id.
     #[inline(always)]
     pub fn adjacency(&self, id: AdjacencyId) -> &Adjacency {

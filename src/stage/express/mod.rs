@@ -27,7 +27,7 @@ mod translate;
 
 use super::Context;
 use crate::frame::{BATCH, Batch, Bits};
-use crate::ids::{AdjacencyId, NextHopId, PolicerId};
+use crate::ids::{AdjacencyId, AttachmentId, NextHopId, PolicerId};
 use crate::nat::SessionId;
 use crate::neighbour::Word;
 use crate::tables::{LinkPolicer, NextHop, Tables};
@@ -78,6 +78,7 @@ pub struct Scratch {
     ready: [Ready; BATCH],
     /// By place in the batch, what *translate* found.
     sessions: [SessionId; BATCH],
+    pauses: Pauses,
 }
 
 impl Default for Scratch {
@@ -88,28 +89,70 @@ impl Default for Scratch {
             hops: [NextHopId(0); BATCH],
             ready: [Ready::default(); BATCH],
             sessions: [SessionId::default(); BATCH],
+            pauses: Pauses([0; PAUSES]),
         }
+    }
+}
+
+#[cfg(test)]
+impl Scratch {
+    /// Tries every place again.
+    pub(crate) fn resume(&mut self) {
+        self.pauses.0.fill(0);
     }
 }
 
 /// Forwards the plain packets of a batch as it was received; the others stay.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
     let mut left = batch.live();
-    let purse = Purse::of(batch);
+    let mut purse = None;
     for _ in 0..PLACES {
         if left == 0 {
             return;
         }
         let first = left.trailing_zeros() as usize;
-        let Some(place) = Place::of(cx, batch, first) else {
+        let Some((id, place)) = Place::of(cx, batch, first) else {
             left &= !(1 << first);
             continue;
         };
-        left &= !match place.size() {
-            eth::HEADER => one_place::<{ eth::HEADER }>(cx, batch, &place, &purse, left),
-            SINGLE => one_place::<SINGLE>(cx, batch, &place, &purse, left),
-            _ => one_place::<DOUBLE>(cx, batch, &place, &purse, left),
+        if cx.out.express.pauses.holds(id) {
+            return;
+        }
+        let purse = purse.get_or_insert_with(|| Purse::of(batch));
+        let seen = match place.size() {
+            eth::HEADER => one_place::<{ eth::HEADER }>(cx, batch, &place, purse, left),
+            SINGLE => one_place::<SINGLE>(cx, batch, &place, purse, left),
+            _ => one_place::<DOUBLE>(cx, batch, &place, purse, left),
         };
+        cx.out.express.pauses.judge(id, seen, seen & batch.live());
+        left &= !seen;
+    }
+}
+
+/// Where most packets were left to the stages of late, trying is in vain for a while: a security
+/// group decides there, sessions begin, or a limit is reached.
+#[derive(Debug)]
+struct Pauses([u8; PAUSES]);
+
+/// Attachments far apart share a pause.
+const PAUSES: usize = 256;
+/// Batches that are not tried.
+const PAUSE: u8 = 64;
+
+impl Pauses {
+    /// Whether a batch that begins at `id` is not tried.
+    fn holds(&mut self, id: AttachmentId) -> bool {
+        let left = &mut self.0[id.index() % PAUSES];
+        let holds = *left > 0;
+        *left = left.saturating_sub(1);
+        holds
+    }
+
+    /// Of the packets that were `seen`, some were `left`.
+    fn judge(&mut self, id: AttachmentId, seen: u64, left: u64) {
+        if left.count_ones() * 2 > seen.count_ones() {
+            self.0[id.index() % PAUSES] = PAUSE;
+        }
     }
 }
 
@@ -209,6 +252,9 @@ fn lead(
 ) -> Found {
     let mut found = Found { ready: 0, gateways: 0 };
     let Scratch { packets, hops, ready, .. } = scratch;
+    for hop in &hops[..len] {
+        tables.prefetch(*hop);
+    }
     let mut way_out = WayOut { tables, purse, inward: place.police.is_some(), asked: None };
     for (k, (packet, hop)) in packets.iter().zip(&*hops).take(len).enumerate() {
         let hop = tables.next_hop(*hop);
@@ -216,7 +262,7 @@ fn lead(
             found.gateways |= 1 << k;
         } else if let Some(mut own) = way_out.of(hop, packet, place.hashed) {
             own.packet = packet_number(k);
-            ready[found.ready] = own;
+            ready[found.ready % BATCH] = own;
             found.ready += 1;
         }
     }

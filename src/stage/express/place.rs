@@ -93,7 +93,11 @@ impl<'a> Place<'a> {
     /// The place of frame `i`; none where its frames ask for more than this way does, or the
     /// frame itself is no good example.
     #[inline]
-    pub(super) fn of(cx: &Context<'a>, batch: &mut Batch, i: usize) -> Option<Self> {
+    pub(super) fn of(
+        cx: &Context<'a>,
+        batch: &mut Batch,
+        i: usize,
+    ) -> Option<(AttachmentId, Self)> {
         let tables = cx.tables;
         let (frame, row) = batch.both(i);
         // What is found out of this one frame stays here: the stages do it again if they must.
@@ -107,7 +111,7 @@ impl<'a> Place<'a> {
             let nat = cross.nat.filter(|_| head[0] & GROUP == 0)?;
             let pattern = Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])?;
             let meter = attachment.meter;
-            return Some(Self::Translated(Translated { pattern, id, cross, nat, meter }));
+            return Some((id, Self::Translated(Translated { pattern, id, cross, nat, meter })));
         }
         attachment.own().filter(|(own, _)| head[..6] == own.0)?;
         let found = Routed {
@@ -121,25 +125,24 @@ impl<'a> Place<'a> {
             hashed: true,
             shared: false,
         };
-        match &attachment.role {
+        let routed = match &attachment.role {
             Role::Peering(side) if side.sources.is_none() => {
                 let shared = side.stateful && tables.owners.iter().any(|own| *own != cx.worker);
-                Some(Self::Routed(Routed {
+                Routed {
                     vrf: side.vrf,
                     police: side.police_in,
                     from_onprem: true,
                     hashed: shared,
                     shared,
                     ..found
-                }))
+                }
             }
             // The packet may be for a subnet that has a group where its own has none.
-            Role::Subnet(side) if tables.nsgs.is_empty() => {
-                Some(Self::Routed(Routed { vrf: side.vrf, ..found }))
-            }
-            Role::Service(side) => Some(Self::Routed(Routed { vrf: side.vrf, ..found })),
-            _ => None,
-        }
+            Role::Subnet(side) if tables.nsgs.is_empty() => Routed { vrf: side.vrf, ..found },
+            Role::Service(side) => Routed { vrf: side.vrf, ..found },
+            _ => return None,
+        };
+        Some((id, Self::Routed(routed)))
     }
 
     /// Bytes of the Ethernet header with its tags.

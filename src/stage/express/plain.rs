@@ -45,8 +45,8 @@ pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row, packet: &mut P
         & (L2 + usize::from(ip_len) <= row.len as usize)
         & (two(L2 + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0)
         & (ttl > 1)
-        & routable(src)
-        & routable(dst)
+        & ROUTABLE[usize::from(head[L2 + 12])]
+        & ROUTABLE[usize::from(head[L2 + 16])]
         & is_sum_right(head[L2..L2 + IP].try_into().expect("a header"))
         & (row.flags == Flags::default())
         & (row.gso_size == 0)
@@ -55,12 +55,17 @@ pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row, packet: &mut P
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
-/// Not 0/8, 127/8, nor from 224/4 on (RFC 1812 5.3.7).
-#[inline(always)]
-fn routable(address: u32) -> bool {
-    let net = address >> 24;
-    (net != 0) & (net != 127) & (net < 224)
-}
+/// By an address's first byte: not 0/8, 127/8, nor from 224/4 on (RFC 1812 5.3.7).
+static ROUTABLE: [bool; 256] = {
+    let mut all = [true; 256];
+    (all[0], all[127]) = (false, false);
+    let mut net = 224;
+    while net < 256 {
+        all[net] = false;
+        net += 1;
+    }
+    all
+};
 
 /// Whether a header sums up to nothing (RFC 1071): in any byte order, so in the machine's own.
 #[inline(always)]

@@ -51,6 +51,9 @@ pub(super) fn run(
     }
     let mut found = [crate::ids::NextHopId(0); crate::frame::BATCH];
     tables.fib(gateway.vrf).lookup_batch(&dst[..len], &mut found[..len]);
+    for hop in &found[..len] {
+        tables.prefetch(*hop);
+    }
     let mut way_out = WayOut { tables, purse, inward: place.police.is_some(), asked: None };
     let mut count = 0;
     for (k, hop) in Bits(known).zip(found) {

@@ -132,6 +132,7 @@ impl Lab {
         let port = self.port(port);
         let mut batch = Batch::new();
         let own = &mut self.workers[worker];
+        own.out.express.resume();
         for bytes in frames {
             let mut frame = own.pool.take().unwrap();
             frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
