@@ -50,6 +50,12 @@ impl Word {
         MacAddr([a, b, c, d, e, f])
     }
 
+    /// The MAC address as the first six of eight bytes, in network order; two zeroes follow.
+    #[inline(always)]
+    pub const fn mac_in_front(self) -> u64 {
+        self.0 << 16
+    }
+
     /// The state.
     #[inline(always)]
     pub const fn state(self) -> NeighbourState {

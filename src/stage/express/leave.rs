@@ -41,26 +41,38 @@ impl Way<'_> {
             return;
         }
         let ready = &ready[..len];
-        let hops = if self.via.is_some() { through::HOPS } else { 1 };
         let mut tally = Tally::new(counters, self);
+        self.send::<L2>(tables, batch, ports, (packets, ready), &mut tally);
+        let bytes = tally.end();
+        meter(counters, self.place.meter, Direction::ToAzure, (len as u64, bytes));
+        if let Some(id) = self.via {
+            let each = ready.iter().map(|own| own.packet_of(packets));
+            count_through(counters.gateway(id), tables.gateway(id), (len as u64, bytes), each);
+        }
+    }
+
+    #[inline(never)]
+    fn send<const L2: usize>(
+        &self,
+        tables: &Tables,
+        batch: &mut Batch,
+        ports: &mut [Vec<Outgoing>],
+        (packets, ready): (&[Packet; BATCH], &[Ready]),
+        tally: &mut Tally<'_>,
+    ) {
+        let hops = if self.via.is_some() { through::HOPS } else { 1 };
         for own in ready {
-            let packet = &packets[usize::from(own.packet) % BATCH];
+            let packet = own.packet_of(packets);
             let adjacency = tables.adjacency(own.adjacency);
             let (mut frame, row) = batch.take_frame(usize::from(packet.at) % BATCH);
             let l3 = usize::from(row.off) + L2;
             dress(&mut frame, l3, adjacency, own.word, hops);
             let size = u16::from(adjacency.header_size);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
-            let off = l3 as u16 - size;
-            let (len, order, at) = (size + packet.ip_len, packet.at, row.arrival);
+            let off = (l3 as u16).wrapping_sub(size);
+            let (len, order, at) = (size.wrapping_add(packet.ip_len), packet.at, row.arrival);
             ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at });
             tally.note(adjacency, packet);
-        }
-        let bytes = tally.end();
-        meter(counters, self.place.meter, Direction::ToAzure, (len as u64, bytes));
-        if let Some(id) = self.via {
-            let each = ready.iter().map(|own| &packets[usize::from(own.packet)]);
-            count_through(counters.gateway(id), tables.gateway(id), (len as u64, bytes), each);
         }
     }
 
@@ -75,7 +87,7 @@ impl Way<'_> {
         ready: &mut [Ready],
     ) -> usize {
         let gateway = self.via.and_then(|id| tables.gateway(id).limits.as_ref());
-        let packet = |own: &Ready| &packets[usize::from(own.packet) % BATCH];
+        let packet = |own: &Ready| own.packet_of(packets);
         let policer = |own: &Ready| self.place.police.or(tables.adjacency(own.adjacency).police);
         let arrival = |own: &Ready| match self.purse.at_once {
             true => self.purse.arrival,
@@ -128,11 +140,12 @@ fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: 
         frame[l3 - HEADER_ROOM..].first_chunk_mut().expect("a packet is there");
     let (header, ip) = around.split_at_mut(HEADER_ROOM);
     header.copy_from_slice(&adjacency.header);
-    let start = HEADER_ROOM - usize::from(adjacency.header_size);
-    header[start..start + 6].copy_from_slice(&word.mac().0);
+    let start = HEADER_ROOM - usize::from(adjacency.header_size).min(HEADER_ROOM - 8);
+    let macs: &mut [u8; 8] = header[start..].first_chunk_mut().expect("two addresses");
+    *macs = (u64::from_be_bytes(*macs) | word.mac_in_front()).to_be_bytes();
     let old = u16::from_be_bytes([ip[8], ip[9]]);
     let sum = u16::from_be_bytes([ip[10], ip[11]]);
-    let new = old - (u16::from(hops) << 8);
+    let new = old.wrapping_sub(u16::from(hops) << 8);
     let sum = Delta::NONE.word(old, new).apply(sum).to_be_bytes();
     ip[8..10].copy_from_slice(&new.to_be_bytes());
     ip[10..12].copy_from_slice(&sum);
@@ -174,10 +187,11 @@ impl<'a> Tally<'a> {
             self.flush();
             self.key = key;
         }
-        self.packets += 1;
-        self.bytes += u64::from(packet.ip_len);
+        self.packets = self.packets.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(u64::from(packet.ip_len));
     }
 
+    #[inline(never)]
     fn flush(&mut self) {
         let (packets, bytes) = (self.packets, self.bytes);
         match self.key {

@@ -68,6 +68,13 @@ struct Ready {
     packet: u8,
 }
 
+impl Ready {
+    #[inline(always)]
+    fn packet_of<'a>(&self, packets: &'a [Packet; BATCH]) -> &'a Packet {
+        &packets[usize::from(self.packet) % BATCH]
+    }
+}
+
 /// Room for the packets of a batch, kept from one batch to the next.
 #[derive(Debug)]
 pub struct Scratch {
@@ -203,8 +210,8 @@ fn routed<const L2: usize>(
 }
 
 /// Picks the plain packets of `set` that came in at `place`; returns all that came in there, and
-/// how many were picked.
-#[inline(always)]
+/// how many were picked. A function of its own, as all loops here are: they need every register.
+#[inline(never)]
 fn choose<const L2: usize>(
     tables: &Tables,
     batch: &mut Batch,
@@ -228,7 +235,7 @@ fn choose<const L2: usize>(
             packet.hash = packet.hash5(tables.hash_seed);
             taken &= place.takes(packet);
         }
-        len += usize::from(taken);
+        len = len.wrapping_add(usize::from(taken));
     }
     (seen, len)
 }
@@ -242,7 +249,7 @@ struct Found {
 }
 
 /// Where the first `len` packets of `scratch` lead by what was looked up.
-#[inline(always)]
+#[inline(never)]
 fn lead(
     tables: &Tables,
     place: &Routed<'_>,
@@ -256,14 +263,13 @@ fn lead(
         tables.prefetch(*hop);
     }
     let mut way_out = WayOut { tables, purse, inward: place.police.is_some(), asked: None };
-    for (k, (packet, hop)) in packets.iter().zip(&*hops).take(len).enumerate() {
-        let hop = tables.next_hop(*hop);
+    for k in 0..len.min(BATCH) {
+        let hop = tables.next_hop(hops[k]);
         if matches!(hop, NextHop::Gateway(_)) {
             found.gateways |= 1 << k;
-        } else if let Some(mut own) = way_out.of(hop, packet, place.hashed) {
-            own.packet = packet_number(k);
-            ready[found.ready % BATCH] = own;
-            found.ready += 1;
+        } else if let Some(own) = way_out.of(hop, &packets[k], place.hashed) {
+            ready[found.ready % BATCH] = Ready { packet: packet_number(k), ..own };
+            found.ready = found.ready.wrapping_add(1);
         }
     }
     found
@@ -338,7 +344,7 @@ impl Purse {
         let (mut bytes, mut first, mut last) = (packets * AROUND, Now(u64::MAX), Now(0));
         for i in Bits(live) {
             let row = batch.row(i);
-            bytes += u64::from(row.len);
+            bytes = bytes.wrapping_add(u64::from(row.len));
             first = first.min(row.arrival);
             last = last.max(row.arrival);
         }

@@ -44,14 +44,16 @@ impl Pattern {
             // Priority bits.
             mask[tag] = 0x0f;
         }
-        let mask = words(&mask);
-        Some(Self { value: masked(head, mask), mask, size })
+        let bytes = head.first_chunk().expect("longer");
+        Some(Self { value: words(bytes), mask: words(&mask), size })
     }
 
     /// Whether a frame is of this place.
     #[inline(always)]
     pub(super) fn has(&self, head: &[u8; HEAD]) -> bool {
-        masked(head, self.mask) == self.value
+        let word = |at: usize| u64::from_ne_bytes(head[at..at + 8].try_into().expect("eight"));
+        let differ = |at: usize| (word(8 * at) ^ self.value[at]) & self.mask[at];
+        differ(0) | differ(1) | differ(2) == 0
     }
 }
 
@@ -165,13 +167,6 @@ impl Routed<'_> {
     }
 }
 
-#[inline(always)]
-fn masked(head: &[u8; HEAD], mask: [u64; 3]) -> [u64; 3] {
-    let [a, b, c] = words(head.first_chunk().expect("longer"));
-    [a & mask[0], b & mask[1], c & mask[2]]
-}
-
-#[inline(always)]
 fn words(bytes: &[u8; 24]) -> [u64; 3] {
     let (words, []) = bytes.as_chunks::<8>() else { unreachable!("three words") };
     std::array::from_fn(|at| u64::from_ne_bytes(words[at]))
