@@ -20,8 +20,18 @@ use crate::mem::Mapping;
 /// Bytes of one frame: room for an Ethernet frame of 1,500 bytes of payload with tags, and 33
 /// cache lines, so that frames do not fall onto the same cache sets.
 pub const FRAME_SIZE: usize = 2112;
-/// Where a received frame begins: room to push two tags and a tunnel header in front.
-pub const HEADROOM: usize = 128;
+/// Where a received frame begins: room to push two tags and a tunnel header in front. Two tags fit
+/// between the beginning of a cache line and an untagged frame's packet, and the line holds the
+/// headers of a frame with two tags up to TCP's length: a packet is forwarded in one line.
+pub const HEADROOM: usize = 136;
+
+const _: () = {
+    const LINE: usize = 64;
+    let untagged = HEADROOM + crate::wire::eth::HEADER;
+    let tagged = untagged + 2 * crate::wire::vlan::TAG;
+    assert!(untagged.is_multiple_of(LINE) || untagged % LINE >= 14 + 8);
+    assert!(tagged % LINE + 20 + 13 <= LINE && FRAME_SIZE.is_multiple_of(LINE));
+};
 /// Longest frame that fits behind the headroom, in bytes.
 pub const ROOM: usize = FRAME_SIZE - HEADROOM;
 

@@ -33,8 +33,8 @@ impl NextHop {
 
 /// Room for an Ethernet header with two tags.
 pub const MAX_L2: usize = eth::HEADER + 8;
-/// Bytes that a rewrite copies, whatever is in use of them: two tags, rounded up to three words.
-pub const HEADER_ROOM: usize = 24;
+/// Bytes that a rewrite copies, whatever is in use of them.
+pub const HEADER_ROOM: usize = MAX_L2;
 
 /// A next hop with its layer-2 rewrite: all but the neighbour's MAC address, which stands in its
 /// word. One cache line holds all that the way out asks of a packet.
