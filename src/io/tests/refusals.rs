@@ -19,7 +19,7 @@ fn names_and_sizes_are_checked_before_the_kernel_is_asked() {
     }
     assert!(matches!(tap(TapSpec::new("x"), 0), Err(PortError::NoQueues { .. })));
     let large = tap(TapSpec { mtu: 9000, ..TapSpec::new("x") }, 1).unwrap_err();
-    assert!(large.to_string().contains("fit up to 1962"), "{large}");
+    assert!(large.to_string().contains("fit up to 1954"), "{large}");
     let path = "/proc/no-such-process/ns/net".into();
     let lost = tap(TapSpec { netns: Some(Netns::Path(path)), ..TapSpec::new("x") }, 1);
     assert!(lost.unwrap_err().to_string().contains("/proc/no-such-process/ns/net"));

@@ -140,7 +140,7 @@ fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: 
         frame[l3 - HEADER_ROOM..].first_chunk_mut().expect("a packet is there");
     let (header, ip) = around.split_at_mut(HEADER_ROOM);
     header.copy_from_slice(&adjacency.header);
-    let start = HEADER_ROOM - usize::from(adjacency.header_size).min(HEADER_ROOM - 8);
+    let start = HEADER_ROOM.wrapping_sub(usize::from(adjacency.header_size));
     let macs: &mut [u8; 8] = header[start..].first_chunk_mut().expect("two addresses");
     *macs = (u64::from_be_bytes(*macs) | word.mac_in_front()).to_be_bytes();
     let old = u16::from_be_bytes([ip[8], ip[9]]);
