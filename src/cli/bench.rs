@@ -115,6 +115,9 @@ struct Searched {
     /// Repeats, of bursts
     #[arg(long, default_value_t = 50)]
     repeats: usize,
+    /// Seconds after which a search ends with the bounds that it has
+    #[arg(long, default_value_t = 1200, value_parser = clap::value_parser!(u64).range(1..))]
+    at_most: u64,
 }
 
 /// A limit under a load above it.

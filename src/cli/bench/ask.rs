@@ -17,9 +17,6 @@ use crate::bench::suite::{
 };
 use crate::time::Span;
 
-/// How long a search may take.
-pub(super) const TIMEOUT: Span = Span::secs(1200);
-
 /// Answers one question.
 ///
 /// # Errors
@@ -120,7 +117,7 @@ fn searched(own: &Searched, log: &mut Log, suite: Suite) -> Result<()> {
         known: own.throughput,
         repeats: own.repeats,
         seconds: own.asked.seconds,
-        timeout: TIMEOUT,
+        timeout: Span::secs(own.at_most),
     };
     search(&own.asked.wanted.wish()?, &how, suite, log)
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use miette::{IntoDiagnostic, Result, miette};
 
 use super::Scaled;
-use super::ask::{TIMEOUT, about, cost_at};
+use super::ask::{about, cost_at};
 use super::log::{About, Log};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::error::BenchError;
@@ -113,7 +113,7 @@ fn search_point(
     let how = throughput::How {
         preset: own.searched.preset,
         method: Method::MlrSearch,
-        timeout: TIMEOUT,
+        timeout: crate::time::Span::secs(own.searched.at_most),
     };
     let mut runner = Runner::new(&mut *bed, log);
     let found = throughput::search(&mut runner, how)?;

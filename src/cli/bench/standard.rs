@@ -14,7 +14,7 @@ use crate::bench::traffic::Genome;
 use crate::time::Span;
 
 /// How long a search may take: on a machine that is not quiet one tries again and again.
-const SEARCH: Span = Span::secs(30);
+const SEARCH: Span = Span::secs(20);
 
 /// One item of the set.
 enum Item {
@@ -42,10 +42,10 @@ pub(super) fn plan(quick: bool) -> Vec<Planned> {
         let (name, expected) = match item {
             Item::Cost(spec, _) => (format!("cost, {}", spec.way), if quick { 6 } else { 25 }),
             Item::Search(spec, medium) => {
-                (format!("{} on {medium}", spec.way), if quick { 12 } else { 60 })
+                (format!("{} on {medium}", spec.way), if quick { 12 } else { 45 })
             }
             Item::Against(spec, _, device) => {
-                (format!("{} against {device}", spec.way), if quick { 30 } else { 180 })
+                (format!("{} against {device}", spec.way), if quick { 30 } else { 60 })
             }
         };
         Planned { name, expected: Span::secs(expected) }
@@ -56,7 +56,7 @@ pub(super) fn plan(quick: bool) -> Vec<Planned> {
 fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
     // Eight pairs are the fewest that can be judged.
     let (preset, pairs, most_pairs, seconds) =
-        if quick { (Preset::Smoke, 8, 8, 0.3) } else { (Preset::Quick, 10, 16, 1.0) };
+        if quick { (Preset::Smoke, 8, 8, 0.3) } else { (Preset::Quick, 10, 16, 0.5) };
     match item {
         Item::Cost(spec, direction) => {
             let mut wish = wish(spec, Medium::Memory)?;
