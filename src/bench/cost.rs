@@ -39,7 +39,7 @@ use turns::{Fate, Turns};
 const MOST_LEFT_OUT: f64 = 0.2;
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
     /// Runs of each kind; the median of them is the answer.
     pub runs: usize,
@@ -49,12 +49,14 @@ pub struct Options {
     pub hot: usize,
     /// Frames that go round when cold; 0 leaves that out.
     pub cold: usize,
+    /// A busy loop behind each turn, as a share of the turn's ticks: does a comparison see it?
+    pub handicap: f64,
 }
 
 impl Default for Options {
     /// Eleven runs of a million packets; 2,048 and 65,536 frames.
     fn default() -> Self {
-        Self { runs: 11, packets: 1 << 20, hot: 2048, cold: 65_536 }
+        Self { runs: 11, packets: 1 << 20, hot: 2048, cold: 65_536, handicap: 0.0 }
     }
 }
 
@@ -107,6 +109,7 @@ pub fn measure(
     let stream = scenario.frames(lane, genome, mix, learned.as_ref())?;
     let packets = if is_new { options.packets.min(stream.flows()) } else { options.packets };
     let mut turns = Turns::new(stream, scenario.lane(lane).leaves, &mut spare, frames)?;
+    turns.handicap = options.handicap;
     let before = accounts(&mut device)?;
     let begin = (clock::now(), clock::ticks());
     let mut kinds = [Vec::new(), Vec::new()];

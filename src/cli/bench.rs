@@ -176,9 +176,15 @@ struct Compared {
     /// Pairs before the first judgement
     #[arg(long, default_value_t = 20)]
     pairs: usize,
+    /// Pairs after which it is left at inconclusive
+    #[arg(long, default_value_t = 60)]
+    most_pairs: usize,
     /// Differences up to this share do not matter
     #[arg(long, default_value_t = 0.02)]
     margin: f64,
+    /// Share of its ticks that a busy loop adds to the peer, in memory: is it found?
+    #[arg(long, default_value_t = 0.0)]
+    handicap: f64,
 }
 
 /// What is compared.

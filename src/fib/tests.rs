@@ -192,6 +192,21 @@ fn a_table_that_grows_large_becomes_wide_under_its_readers() {
 }
 
 #[test]
+fn a_thousand_routes_of_a_few_blocks_are_wide_and_cheap() {
+    let hosts = |len: u32, step: u32| (0..len).map(move |i| (0x0a00_0000 + i * step, NextHopId(i)));
+    let built = |len, step| {
+        let routes = hosts(len, step).map(|(addr, hop)| (Prefix4::host(addr), hop));
+        FibWriter::build(routes).unwrap().fib()
+    };
+    assert!(built(999, 1).wide().is_none());
+    let near = built(1000, 1);
+    assert!(near.wide().is_some() && near.memory_size() < 3 << 20);
+    assert!(hosts(1000, 1).all(|(addr, hop)| near.lookup(addr) == hop));
+    // All over the unicast space.
+    assert!(built(1000, 0x0030_0001).wide().is_none());
+}
+
+#[test]
 fn every_change_of_a_long_sequence_is_right_at_its_edges_at_once() {
     let routes = internet(11, 3_000, 5);
     let mut numbers = Numbers::new(5);

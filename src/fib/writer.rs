@@ -28,6 +28,10 @@ const WITHDRAWALS: u32 = 1024;
 const HUGE_FROM: usize = 1 << 20;
 /// From here on [`Form::Auto`] takes the memory of a wide table: see docs/adr/0002-fib-form.md.
 const WIDE_FROM: usize = 100_000;
+/// A wide table of a few blocks of addresses is cheap, and so taken from here on.
+const CHEAP_FROM: usize = 1_000;
+/// First-level pages, each a /6, that such a table reaches at most; two of them take 2 MiB.
+const CHEAP_PAGES: u32 = 4;
 const PAGE: usize = 4096;
 
 /// Why a table could not be made or changed.
@@ -47,7 +51,7 @@ pub enum FibError {
 /// How much memory a table may spend on speed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
-    /// Compact up to 100,000 routes; wide from the moment that there are more.
+    /// Compact up to 100,000 routes, or 1,000 in a few blocks of addresses; then wide.
     #[default]
     Auto,
     /// About 6 bytes a route, and 4 to 256 KiB of first level: up to seven memory accesses an address.
@@ -273,7 +277,10 @@ impl FibWriter {
     /// Puts the wide form in front of a table that has grown large; once in its life.
     fn widen(&mut self) -> Result<(), FibError> {
         let wanted = match self.form {
-            Form::Auto => self.routes.len() >= WIDE_FROM,
+            Form::Auto => {
+                let cheap = self.root_pages.count_ones() <= CHEAP_PAGES;
+                self.routes.len() >= if cheap { CHEAP_FROM } else { WIDE_FROM }
+            }
             Form::Compact => false,
             Form::Wide => true,
         };

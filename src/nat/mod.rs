@@ -50,4 +50,4 @@ pub use config::{
 pub use fragments::{FragmentKey, FragmentTable};
 pub use pool::{Pool, shard_of_inside};
 pub use session::{Endpoint, Proto, SessionView, Side};
-pub use shard::{Counters, Nat44Shard, SessionId, Translated};
+pub use shard::{Counters, Lookup, Nat44Shard, SessionId, Translated};

@@ -31,6 +31,10 @@ pub enum Translated {
     Hairpin,
 }
 
+/// A look-up of a session under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lookup(u64);
+
 /// Names a session of a shard, as long as the shard is not told of a later time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SessionId(u32);
@@ -161,8 +165,8 @@ impl Nat44Shard {
 
     /// The living session of a whole packet that has ports, unless it leads back inside.
     #[inline(always)]
-    pub fn known(&self, side: Side, row: &Row) -> Option<SessionId> {
-        let id = self.state.flow(&FlowKey::of(side, row)?)?;
+    pub fn known(&self, side: Side, row: &Row, Lookup(hash): Lookup) -> Option<SessionId> {
+        let id = self.state.flow_at(&FlowKey::of(side, row)?, hash)?;
         let session = self.state.session(id);
         let leads_out = session.deadline > row.arrival && !session.hairpin;
         leads_out.then_some(SessionId(id))
@@ -225,21 +229,23 @@ impl Nat44Shard {
         ended
     }
 
-    /// Asks for the memory that the look-up of a packet begins with; a hint.
+    /// Where the look-up of a packet begins; none for one that has no ports.
     #[inline(always)]
-    pub fn prefetch_index(&self, side: Side, row: &Row) {
-        if let Some(key) = FlowKey::of(side, row) {
-            self.state.prefetch_index(&key);
-        }
+    pub fn begin(&self, side: Side, row: &Row) -> Option<Lookup> {
+        FlowKey::of(side, row).map(|key| Lookup(self.state.hash(&key)))
+    }
+
+    /// Asks for the memory that a look-up begins with; a hint.
+    #[inline(always)]
+    pub fn prefetch_index(&self, Lookup(hash): Lookup) {
+        self.state.prefetch_index(hash);
     }
 
     /// Asks for the session that a packet most likely has; a hint, best some packets after
     /// [`Nat44Shard::prefetch_index`].
     #[inline(always)]
-    pub fn prefetch_session(&self, side: Side, row: &Row) {
-        if let Some(key) = FlowKey::of(side, row) {
-            self.state.prefetch_session(&key);
-        }
+    pub fn prefetch_session(&self, Lookup(hash): Lookup) {
+        self.state.prefetch_session(hash);
     }
 
     /// What the shard holds and has done.

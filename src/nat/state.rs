@@ -104,20 +104,32 @@ impl State {
     /// The session of a packet, whether or not it has ended.
     #[inline(always)]
     pub(super) fn flow(&self, key: &FlowKey) -> Option<u32> {
+        self.flow_at(key, self.hash(key))
+    }
+
+    /// What [`State::flow`] begins with, to be kept between the steps of a look-up.
+    #[inline(always)]
+    pub(super) fn hash(&self, key: &FlowKey) -> u64 {
+        flow_hash(self.hasher, key)
+    }
+
+    /// As [`State::flow`], for a key whose hash is known.
+    #[inline(always)]
+    pub(super) fn flow_at(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         let is_it = |n: u32| side(n) == key.side && self.sessions.at(n >> 1).key(key.side) == *key;
-        self.flows.find(flow_hash(self.hasher, key), is_it).map(|n| n >> 1)
+        self.flows.find(hash, is_it).map(|n| n >> 1)
     }
 
     /// Asks for the cache line where [`State::flow`] begins.
     #[inline(always)]
-    pub(super) fn prefetch_index(&self, key: &FlowKey) {
-        self.flows.prefetch(flow_hash(self.hasher, key));
+    pub(super) fn prefetch_index(&self, hash: u64) {
+        self.flows.prefetch(hash);
     }
 
     /// Asks for the session that [`State::flow`] will most likely find.
     #[inline(always)]
-    pub(super) fn prefetch_session(&self, key: &FlowKey) {
-        if let Some(n) = self.flows.guess(flow_hash(self.hasher, key)) {
+    pub(super) fn prefetch_session(&self, hash: u64) {
+        if let Some(n) = self.flows.guess(hash) {
             self.sessions.prefetch(n >> 1);
         }
     }

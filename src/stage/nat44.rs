@@ -88,11 +88,17 @@ fn translated(tables: &Tables, batch: &Batch, set: u64) -> Todo {
 fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
-        cx.shards.shard(ShardId(row.shard)).nats[id.index()].prefetch_index(side, row);
+        let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
+        if let Some(lookup) = nat.begin(side, row) {
+            nat.prefetch_index(lookup);
+        }
     }
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
-        cx.shards.shard(ShardId(row.shard)).nats[id.index()].prefetch_session(side, row);
+        let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
+        if let Some(lookup) = nat.begin(side, row) {
+            nat.prefetch_session(lookup);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bench::scenario::{Limits, Routes, Spec, TO_AZURE, TO_ONPREM, Way};
 
-const FEW: Options = Options { runs: 3, packets: 4096, hot: 256, cold: 1024 };
+const FEW: Options = Options { runs: 3, packets: 4096, hot: 256, cold: 1024, handicap: 0.0 };
 
 fn cost(spec: Spec, lane: usize, mix: Mix) -> Measured {
     let scenario = Scenario::new(spec).unwrap();
@@ -32,6 +32,20 @@ fn every_way_has_a_cost_and_every_frame_is_accounted_for() {
             assert!(notes[0].contains("hot is 256 frames going round, cold 1024"));
         }
     }
+}
+
+#[test]
+fn a_busy_loop_behind_each_turn_shows() {
+    let scenario = Scenario::new(Spec::new(Way::Provider)).unwrap();
+    let ticks = |handicap| {
+        let options = Options { handicap, cold: 0, ..FEW };
+        let genome = Genome::one(64).unwrap();
+        let found = measure(&scenario, TO_AZURE, &genome, Mix::Known, &options).unwrap();
+        assert!(found.cost.cold.is_none());
+        found.cost.hot.ticks.value
+    };
+    // Ten times the turn, however busy the machine is.
+    assert!(ticks(9.0) > 3.0 * ticks(0.0));
 }
 
 #[test]

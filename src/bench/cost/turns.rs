@@ -46,6 +46,8 @@ pub(super) struct Turns {
     came: Vec<Outgoing>,
     sense: Sense,
     fate: Fate,
+    /// See [`super::Options::handicap`].
+    pub(super) handicap: f64,
 }
 
 /// Ticks and packets of stretches that count.
@@ -78,6 +80,7 @@ impl Turns {
             came: Vec::with_capacity(frames),
             sense: Sense::new()?,
             fate,
+            handicap: 0.0,
         })
     }
 
@@ -151,6 +154,9 @@ impl Turns {
                 for worker in hands.workers.iter_mut() {
                     worker.turn(clock::now());
                 }
+                if self.handicap > 0.0 {
+                    spin(begin, self.handicap);
+                }
                 ticks += clock::ticks().wrapping_sub(begin);
                 packets += pushed as u64;
                 turns += 1;
@@ -192,6 +198,14 @@ impl Sum {
     fn add(&mut self, other: Sum) {
         self.ticks += other.ticks;
         self.packets += other.packets;
+    }
+}
+
+/// Passes this share of the ticks since `begin`.
+fn spin(begin: u64, share: f64) {
+    let turn = clock::ticks().wrapping_sub(begin);
+    while (clock::ticks().wrapping_sub(begin) as f64) < turn as f64 * (1.0 + share) {
+        std::hint::spin_loop();
     }
 }
 

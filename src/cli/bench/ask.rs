@@ -66,12 +66,16 @@ pub(super) fn calibrate(wish: &Wish, log: &mut Log) -> Result<()> {
 /// When the scenario cannot be had.
 pub(super) fn cost_of(wish: &Wish, log: &mut Log) -> Result<()> {
     log.begin();
-    let (about, cost) = cost_at(wish, log).into_diagnostic()?;
+    let (about, cost) = cost_at(wish, &cost::Options::default(), log).into_diagnostic()?;
     log.keep(about, Vec::new(), Outcome::Cost(cost))
 }
 
 /// Ticks a packet of one wish, on the tester's core.
-pub(super) fn cost_at(wish: &Wish, log: &mut Log) -> Result<(About, Cost), BenchError> {
+pub(super) fn cost_at(
+    wish: &Wish,
+    options: &cost::Options,
+    log: &mut Log,
+) -> Result<(About, Cost), BenchError> {
     let asked = |why: &dyn std::fmt::Display| BenchError::Asked(why.to_string());
     let scenario = Scenario::new(wish.spec.clone()).map_err(|why| asked(&why))?;
     let cores = Cores::share(1).map_err(|why| asked(&why))?;
@@ -80,8 +84,7 @@ pub(super) fn cost_at(wish: &Wish, log: &mut Log) -> Result<(About, Cost), Bench
     let [lane] = wish.direction.lanes() else {
         return Err(BenchError::Asked("what a packet costs is asked for one direction".to_owned()));
     };
-    let options = cost::Options::default();
-    let found = cost::measure(&scenario, *lane, &wish.genome, wish.mix, &options)
+    let found = cost::measure(&scenario, *lane, &wish.genome, wish.mix, options)
         .map_err(|why| asked(&why))?;
     let run = scenario::Run {
         device: "thruway",

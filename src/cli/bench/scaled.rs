@@ -8,6 +8,7 @@ use super::Scaled;
 use super::ask::{about, cost_at};
 use super::log::{About, Log};
 use crate::bench::bed::{self, Medium, Wish};
+use crate::bench::cost;
 use crate::bench::error::BenchError;
 use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Outcome, Scale, ScalePoint};
@@ -65,7 +66,7 @@ pub(super) fn ask(own: &Scaled, log: &mut Log) -> Result<()> {
     let answer = scale::along(axis_name(own.axis), figure, &places, |place| {
         let wish = moved(&wish, own.axis, place)?;
         let (about, point, more) = if memory {
-            cost_point(&wish, place, log)?
+            cost_point(&wish, place, &cost::Options::default(), log)?
         } else {
             search_point(&wish, place, own, log)?
         };
@@ -85,9 +86,10 @@ pub(super) fn ask(own: &Scaled, log: &mut Log) -> Result<()> {
 pub(super) fn cost_point(
     wish: &Wish,
     place: &scale::Place,
+    options: &cost::Options,
     log: &mut Log,
 ) -> Result<(About, ScalePoint, Vec<Trial>), BenchError> {
-    let (about, cost) = cost_at(wish, log)?;
+    let (about, cost) = cost_at(wish, options, log)?;
     let runs = &cost.hot.runs;
     let least = runs.iter().copied().fold(f64::INFINITY, f64::min);
     let most = runs.iter().copied().fold(0.0, f64::max);

@@ -75,7 +75,16 @@ fn one(item: Item, quick: bool, log: &mut Log) -> Result<()> {
             let names = [name, wish.device.word().to_owned()];
             versus::versus(
                 &wish,
-                &Versus { peer, names, pairs, most_pairs, margin: 0.02, seconds, latency_at: None },
+                &Versus {
+                    peer,
+                    names,
+                    pairs,
+                    most_pairs,
+                    margin: 0.02,
+                    seconds,
+                    latency_at: None,
+                    handicap: 0.0,
+                },
                 log,
             )
         }

@@ -10,6 +10,7 @@ use super::log::{About, Log};
 use super::scaled::cost_point;
 use super::{Compared, Figure};
 use crate::bench::bed::{self, DeviceKind, Medium, Wish};
+use crate::bench::cost;
 use crate::bench::error::BenchError;
 use crate::bench::record::Unit;
 use crate::bench::record::outcome::Outcome;
@@ -38,11 +39,18 @@ pub(super) fn ask(own: &Compared, log: &mut Log) -> Result<()> {
         peer,
         names,
         pairs: own.pairs,
-        most_pairs: own.pairs.max(60),
+        most_pairs: own.pairs.max(own.most_pairs),
         margin: own.margin,
         seconds: own.asked.seconds,
         latency_at: matches!(own.figure, Figure::Latency).then_some(own.rate),
+        handicap: own.handicap,
     };
+    if how.handicap > 0.0 && wish.medium != Medium::Memory {
+        return Err(miette!(
+            help = "--medium memory, and --limits ample if the service's are to work",
+            "a busy loop can be added to turns in memory alone"
+        ));
+    }
     if wish.medium == Medium::Memory && how.latency_at.is_some() {
         return Err(miette!(
             help = "compare on ring, veth or tap",
@@ -68,6 +76,8 @@ pub(super) struct Versus {
     pub seconds: f64,
     /// Latency at this many frames a second is compared, not rates.
     pub latency_at: Option<f64>,
+    /// Share of its ticks that a busy loop adds to A, in memory.
+    pub handicap: f64,
 }
 
 impl Versus {
@@ -106,7 +116,7 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
         &how,
         |side| {
             let wish = if side == Side::A { &own.peer } else { wish };
-            let (about, sample) = fresh(wish, own, &mut log_cell.borrow_mut())?;
+            let (about, sample) = fresh(side, wish, own, &mut log_cell.borrow_mut())?;
             if side == Side::B {
                 described.get_or_insert(about);
             }
@@ -129,10 +139,17 @@ pub(super) fn versus(wish: &Wish, own: &Versus, log: &mut Log) -> Result<()> {
 }
 
 /// One run of one side, with everything fresh.
-fn fresh(wish: &Wish, own: &Versus, log: &mut Log) -> Result<(About, compare::Sample), BenchError> {
+fn fresh(
+    side: Side,
+    wish: &Wish,
+    own: &Versus,
+    log: &mut Log,
+) -> Result<(About, compare::Sample), BenchError> {
     if wish.medium == Medium::Memory {
         let place = scale::Place { at: 0.0, label: String::new() };
-        let (about, point, trials) = cost_point(wish, &place, log)?;
+        let handicap = if side == Side::A { own.handicap } else { 0.0 };
+        let options = cost::Options { runs: 5, cold: 0, handicap, ..cost::Options::default() };
+        let (about, point, trials) = cost_point(wish, &place, &options, log)?;
         return Ok((about, compare::Sample { figures: vec![point.value.value], trials }));
     }
     let mut bed = bed::open(wish)?;

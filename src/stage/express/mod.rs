@@ -28,7 +28,7 @@ mod translate;
 use super::Context;
 use crate::frame::{BATCH, Batch, Bits};
 use crate::ids::{AdjacencyId, AttachmentId, NextHopId, PolicerId};
-use crate::nat::SessionId;
+use crate::nat::{Lookup, SessionId};
 use crate::neighbour::Word;
 use crate::tables::{LinkPolicer, NextHop, Tables};
 use crate::time::Now;
@@ -84,6 +84,7 @@ pub struct Scratch {
     hops: [NextHopId; BATCH],
     ready: [Ready; BATCH],
     /// By place in the batch, what *translate* found.
+    lookups: [Lookup; BATCH],
     sessions: [SessionId; BATCH],
     pauses: Pauses,
 }
@@ -95,6 +96,7 @@ impl Default for Scratch {
             dst: [0; BATCH],
             hops: [NextHopId(0); BATCH],
             ready: [Ready::default(); BATCH],
+            lookups: [Lookup::default(); BATCH],
             sessions: [SessionId::default(); BATCH],
             pauses: Pauses([0; PAUSES]),
         }

@@ -104,17 +104,21 @@ impl Chosen {
     #[inline(always)]
     fn find(&mut self, cx: &mut Context<'_>, batch: &Batch, place: &Translated<'_>) {
         let nat = place.nat.index();
+        let lookups = &mut cx.out.express.lookups;
         for i in Bits(self.members) {
             let row = batch.row(i);
-            cx.shards.shard(ShardId(row.shard)).nats[nat].prefetch_index(self.side(i), row);
+            let shard = &cx.shards.shard(ShardId(row.shard)).nats[nat];
+            lookups[i] = shard.begin(self.side(i), row).expect("a plain packet has ports");
+            shard.prefetch_index(lookups[i]);
+        }
+        for i in Bits(self.members) {
+            let shard = ShardId(batch.row(i).shard);
+            cx.shards.shard(shard).nats[nat].prefetch_session(lookups[i]);
         }
         for i in Bits(self.members) {
             let row = batch.row(i);
-            cx.shards.shard(ShardId(row.shard)).nats[nat].prefetch_session(self.side(i), row);
-        }
-        for i in Bits(self.members) {
-            let row = batch.row(i);
-            match cx.shards.shard(ShardId(row.shard)).nats[nat].known(self.side(i), row) {
+            let shard = &cx.shards.shard(ShardId(row.shard)).nats[nat];
+            match shard.known(self.side(i), row, lookups[i]) {
                 Some(session) => cx.out.express.sessions[i] = session,
                 None => self.members &= !(1 << i),
             }
