@@ -6,6 +6,7 @@
 //! | [`trie`] | which routes are there: ordered, slow, trusted; for both address families |
 //! | `compact` | where does an address lead: the compiled form that workers read |
 //! | `dir24` | the same for the price of one memory access, in front of large tables |
+//! | `form` | when does a table spend memory on speed |
 //! | `writer` | how does a change reach the workers: in place, word by word |
 //! | `pack` | how do 256 entries become a chunk |
 //! | `blocks` | when may a replaced part be used again |
@@ -19,6 +20,8 @@
 mod blocks;
 mod compact;
 mod dir24;
+mod error;
+mod form;
 mod pack;
 pub mod prefix;
 pub mod synth;
@@ -29,9 +32,11 @@ mod writer;
 mod tests;
 
 pub use compact::Fib;
+pub use error::FibError;
+pub use form::Form;
 pub use prefix::{Prefix4, Prefix6};
 pub use trie::Trie;
-pub use writer::{FibError, FibWriter, Form, Mark};
+pub use writer::{FibWriter, Mark};
 
 use std::sync::Arc;
 

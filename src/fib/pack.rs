@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::blocks::Blocks;
 use super::compact::{CHUNK, ENTRIES, Fib, GROUP, NO_CHUNK, Shape};
-use super::writer::FibError;
+use super::error::FibError;
 
 /// The value that all groups without a route share.
 const NOTHING: u32 = 0;

@@ -9,56 +9,25 @@
 //!
 //! The writer is one value that cannot be cloned: there is one writer.
 
-use std::io;
 use std::iter::Peekable;
 use std::sync::Arc;
 
 use super::compact::{CHUNK, CHUNKS, ENTRIES, Fib, LEAVES, ROOT, Shape};
 use super::dir24::Dir24;
+use super::error::FibError;
+use super::form::Form;
 use super::pack::Packer;
 use super::prefix::{Prefix as _, Prefix4};
 use super::trie::Trie;
 use crate::ids::NextHopId;
 
 /// Highest number of a next hop: an entry keeps a bit for itself, and zero means no route.
-const MAX_NEXT_HOP: u32 = CHUNK - 2;
+pub(super) const MAX_NEXT_HOP: u32 = CHUNK - 2;
 /// Changes that only removals may use, so that routes can be withdrawn when the table is full.
 const WITHDRAWALS: u32 = 1024;
 /// From here on huge pages pay: fewer than 1 MiB is covered by the second-level TLB.
 const HUGE_FROM: usize = 1 << 20;
-/// From here on [`Form::Auto`] takes the memory of a wide table: see docs/adr/0002-fib-form.md.
-const WIDE_FROM: usize = 100_000;
-/// A wide table of a few blocks of addresses is cheap, and so taken from here on.
-const CHEAP_FROM: usize = 1_000;
-/// First-level pages, each a /6, that such a table reaches at most; two of them take 2 MiB.
-const CHEAP_PAGES: u32 = 4;
 const PAGE: usize = 4096;
-
-/// Why a table could not be made or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum FibError {
-    /// The kernel gave no address space.
-    #[error("no address space for a forwarding table")]
-    NoMemory(#[from] io::Error),
-    /// The table's arrays are used up.
-    #[error("the forwarding table is full")]
-    Full,
-    /// The number does not fit an entry.
-    #[error("next hop {0} is above {max}", max = MAX_NEXT_HOP)]
-    NextHop(NextHopId),
-}
-
-/// How much memory a table may spend on speed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// Compact up to 100,000 routes, or 1,000 in a few blocks of addresses; then wide.
-    #[default]
-    Auto,
-    /// About 6 bytes a route, and 4 to 256 KiB of first level: up to seven memory accesses an address.
-    Compact,
-    /// The compact form and up to 64 MiB in front of it: one access an address.
-    Wide,
-}
 
 /// A moment in the order of changes; see [`FibWriter::reclaim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,14 +245,7 @@ impl FibWriter {
 
     /// Puts the wide form in front of a table that has grown large; once in its life.
     fn widen(&mut self) -> Result<(), FibError> {
-        let wanted = match self.form {
-            Form::Auto => {
-                let cheap = self.root_pages.count_ones() <= CHEAP_PAGES;
-                self.routes.len() >= if cheap { CHEAP_FROM } else { WIDE_FROM }
-            }
-            Form::Compact => false,
-            Form::Wide => true,
-        };
+        let wanted = self.form.wants_wide(self.routes.len(), self.root_pages.count_ones());
         if wanted && self.fib.wide().is_none() {
             let wide = match Dir24::empty() {
                 Ok(wide) => wide,

@@ -250,14 +250,20 @@ impl Nat44Shard {
 
     /// What the shard holds and has done.
     pub fn counters(&self) -> Counters {
-        let [sessions, mappings, hosts] = self.state.lens();
-        let (created, expired) = (self.state.created, self.state.expired);
-        Counters { sessions, mappings, hosts, created, expired }
+        let State { sessions, mappings, hosts, created, expired, .. } = &self.state;
+        Counters {
+            sessions: sessions.len(),
+            mappings: mappings.len(),
+            hosts: hosts.len(),
+            created: *created,
+            expired: *expired,
+        }
     }
 
     /// The sessions that live at `now`, in no order.
     pub fn sessions(&self, now: Now) -> impl Iterator<Item = SessionView> + '_ {
-        self.state.living(now).map(|s| SessionView {
+        let living = self.state.sessions.all().iter().filter(move |s| s.deadline > now);
+        living.map(|s| SessionView {
             proto: s.proto,
             inside: SocketAddrV4::from(s.inside()),
             outside: SocketAddrV4::from(s.outside()),

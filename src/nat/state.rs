@@ -388,16 +388,4 @@ impl State {
             self.hosts.remove(mapping.host);
         }
     }
-
-    // Looking
-
-    /// Sessions, mappings and hosts that take room.
-    pub(super) fn lens(&self) -> [usize; 3] {
-        [self.sessions.len(), self.mappings.len(), self.hosts.len()]
-    }
-
-    /// The sessions that live at `now`.
-    pub(super) fn living(&self, now: Now) -> impl Iterator<Item = &Session> {
-        self.sessions.all().iter().filter(move |s| s.deadline > now)
-    }
 }
