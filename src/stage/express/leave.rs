@@ -36,7 +36,7 @@ impl Way<'_> {
         let Context { tables, counters, .. } = *cx;
         let Outbox { ports, express, .. } = &mut *cx.out;
         let Scratch { packets, ready, .. } = &mut **express;
-        let len = self.pay(tables, batch, packets, &mut ready[..len]);
+        let len = self.pay(tables, packets, &mut ready[..len]);
         if len == 0 {
             return;
         }
@@ -76,33 +76,20 @@ impl Way<'_> {
         }
     }
 
-    /// Pays for the packets that are ready, those of one policer and time of arrival at once, and
-    /// returns how many are left.
+    /// Pays for the packets that are ready, those of one policer at once, and returns how many are
+    /// left. Where another worker was faster with the second limit the first was paid for nothing:
+    /// too little passes then, never too much.
     #[inline(always)]
-    fn pay(
-        &self,
-        tables: &Tables,
-        batch: &Batch,
-        packets: &[Packet; BATCH],
-        ready: &mut [Ready],
-    ) -> usize {
+    fn pay(&self, tables: &Tables, packets: &[Packet; BATCH], ready: &mut [Ready]) -> usize {
         let gateway = self.via.and_then(|id| tables.gateway(id).limits.as_ref());
-        let packet = |own: &Ready| own.packet_of(packets);
         let policer = |own: &Ready| self.place.police.or(tables.adjacency(own.adjacency).police);
-        let arrival = |own: &Ready| match self.purse.at_once {
-            true => self.purse.arrival,
-            false => batch.row(usize::from(packet(own).at)).arrival,
-        };
-        let uniform = self.purse.at_once && self.place.police.is_some();
         let (mut kept, mut start) = (0, 0);
         while start < ready.len() {
-            let first = &ready[start];
-            let toll = (policer(first), arrival(first));
-            let same = |own: &&Ready| uniform || (policer(own), arrival(own)) == toll;
+            let first = policer(&ready[start]);
+            let same = |own: &&Ready| self.place.police.is_some() || policer(own) == first;
             let count = ready[start..].iter().take_while(same).count();
-            let paid =
-                pay_together(tables, gateway, toll, ready[start..start + count].iter().map(packet));
-            if paid {
+            let together = ready[start..start + count].iter().map(|own| own.packet_of(packets));
+            if pay_together(tables, gateway, (first, self.purse.arrival), together) {
                 ready.copy_within(start..start + count, kept);
                 kept += count;
             }

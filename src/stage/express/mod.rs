@@ -16,7 +16,8 @@
 //! | `translate` | which session of a provider's NAT does it have, and what becomes of it |
 //!
 //! - **Reads** the frame; `off`, `len`, `port`, `arrival`, `flags`, `gso_size`.
-//! - **Writes** the frame, the counters of meters and gateways.
+//! - **Writes** the frame, the counters of meters and gateways, tokens, flows and sessions; rows of
+//!   packets that stay, which *validate* fills anew.
 //! - **Ends** nothing; sends.
 
 mod leave;
@@ -125,9 +126,13 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
             continue;
         };
         if cx.out.express.pauses.holds(id) {
-            return;
+            left &= !(1 << first);
+            continue;
         }
         let purse = purse.get_or_insert_with(|| Purse::of(batch));
+        if !purse.at_once {
+            return;
+        }
         let seen = match place.size() {
             eth::HEADER => one_place::<{ eth::HEADER }>(cx, batch, &place, purse, left),
             SINGLE => one_place::<SINGLE>(cx, batch, &place, purse, left),
@@ -147,6 +152,8 @@ struct Pauses([u8; PAUSES]);
 const PAUSES: usize = 256;
 /// Batches that are not tried.
 const PAUSE: u8 = 64;
+/// Packets of a batch that tell something about those that follow.
+const WORTH_JUDGING: u32 = 4;
 
 impl Pauses {
     /// Whether a batch that begins at `id` is not tried.
@@ -159,7 +166,7 @@ impl Pauses {
 
     /// Of the packets that were `seen`, some were `left`.
     fn judge(&mut self, id: AttachmentId, seen: u64, left: u64) {
-        if left.count_ones() * 2 > seen.count_ones() {
+        if seen.count_ones() >= WORTH_JUDGING && left.count_ones() * 2 > seen.count_ones() {
             self.0[id.index() % PAUSES] = PAUSE;
         }
     }
@@ -325,32 +332,33 @@ impl WayOut<'_> {
 }
 
 /// What a batch could cost at most. A limit that has room for that refuses none of its packets,
-/// and so it does not matter in which order they ask: the stages see some of them later.
+/// and so it does not matter in which order they ask: the stages see some of them later. That holds
+/// for packets of one time, as a port's batches are; a replay's others take the stages.
 #[derive(Debug)]
 struct Purse {
     packets: u64,
     bytes: u64,
-    /// The earliest of the batch.
+    /// When the first of the batch came.
     arrival: Now,
-    /// Whether all came at that time.
+    /// Whether all came then.
     at_once: bool,
 }
 
 /// More than headers, tags and pieces can add to a packet's bytes.
-const AROUND: u64 = 256;
+const AROUND: u64 = 512;
 
 impl Purse {
     fn of(batch: &Batch) -> Self {
         let live = batch.live();
         let packets = u64::from(live.count_ones());
-        let (mut bytes, mut first, mut last) = (packets * AROUND, Now(u64::MAX), Now(0));
+        let arrival = batch.row(live.trailing_zeros() as usize % BATCH).arrival;
+        let (mut bytes, mut others) = (packets * AROUND, 0);
         for i in Bits(live) {
             let row = batch.row(i);
             bytes = bytes.wrapping_add(u64::from(row.len));
-            first = first.min(row.arrival);
-            last = last.max(row.arrival);
+            others |= row.arrival.0 ^ arrival.0;
         }
-        Self { packets, bytes, arrival: first, at_once: first == last }
+        Self { packets, bytes, arrival, at_once: others == 0 }
     }
 
     fn affords(&self, policer: &LinkPolicer) -> bool {

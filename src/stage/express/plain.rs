@@ -72,13 +72,14 @@ static ROUTABLE: [bool; 256] = {
 fn is_sum_right(header: &[u8; IP]) -> bool {
     let (words, []) = header.as_chunks::<4>() else { unreachable!("five words") };
     let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
-    // At most 5 times 2^32: two folds leave at most 2^16 + 4, and the third is for that.
+    // At most five times 2^32: the first fold leaves two words and a little, the second is exact
+    // where all ones is asked for.
     let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
     (sum & 0xffff) + (sum >> 16) == 0xffff
 }
 
 impl Packet {
-    /// Fills the row as *validate* does, from a head with `L2` bytes before the IPv4 header.
+    /// Fills what NAT reads of the row, from a head with `L2` bytes before the IPv4 header.
     #[inline(always)]
     pub(super) fn describe<const L2: usize>(&self, head: &[u8; HEAD], row: &mut Row) {
         let two = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);

@@ -6,7 +6,7 @@ use super::{Packet, Purse, plain};
 use crate::frame::{Batch, Bits};
 use crate::ids::ShardId;
 use crate::nat::{Owner, Side};
-use crate::stage::{Context, meter, nat44, payload, police, rewrite, select};
+use crate::stage::{Context, meter, nat44, payload, police, rewrite};
 use crate::tables::LinkPolicer;
 
 /// Forwards those of `set` that came in at `place` and have a session; returns all that came in
@@ -27,7 +27,7 @@ pub(super) fn all<const L2: usize>(
     }
     chosen.find(cx, batch, place);
     let mut bytes = 0;
-    let mut going = chosen.pay(batch, policer);
+    let mut going = chosen.pay(batch, purse, policer);
     let out = tables.attachment(place.cross.out);
     for i in Bits(going) {
         let (frame, row) = batch.both(i);
@@ -125,21 +125,12 @@ impl Chosen {
         }
     }
 
-    /// Pays for the members, those of one time of arrival at once; returns those that go. The
-    /// others stay: another worker was faster since the bucket was looked at.
+    /// Pays for the members at once; returns those that go. Else all stay: another worker was faster
+    /// since the bucket was looked at.
     #[inline(always)]
-    fn pay(&self, batch: &Batch, policer: Option<&LinkPolicer>) -> u64 {
+    fn pay(&self, batch: &Batch, purse: &Purse, policer: Option<&LinkPolicer>) -> u64 {
         let Some(policer) = policer else { return self.members };
-        let (mut left, mut going) = (self.members, 0);
-        while left != 0 {
-            let arrival = batch.row(left.trailing_zeros() as usize).arrival;
-            let together = select(batch, left, |row| row.arrival == arrival);
-            left &= !together;
-            let cost = Bits(together).map(|i| police::cost(policer, batch.row(i))).sum();
-            if policer.bucket.admit(arrival, cost) {
-                going |= together;
-            }
-        }
-        going
+        let cost = Bits(self.members).map(|i| police::cost(policer, batch.row(i))).sum();
+        if policer.bucket.admit(purse.arrival, cost) { self.members } else { 0 }
     }
 }

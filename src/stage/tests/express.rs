@@ -5,7 +5,6 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::time::Span;
 use crate::wire::build::{Framed, Packet, TcpFields};
 use crate::wire::vlan::TagStack;
 
@@ -157,12 +156,14 @@ proptest! {
     fn express_does_what_the_stages_do(
         changes in labs(),
         workers in 1usize..=2,
+        apart in select(vec![Span::ZERO, Span::ZERO, Span::micros(20)]),
         down in prop::collection::vec(select(vec!["172.16.0.1", "10.10.1.4"]), 0..2),
         batches in batches(),
     ) {
         let text = lab_with(&changes);
         let [mut express, mut staged] = [(); 2].map(|()| Lab::of(&text, workers));
         staged.enter = pipeline::received_by_stages;
+        (express.apart, staged.apart) = (apart, apart);
         for (port, wait, list) in batches {
             let mut left = [&mut express, &mut staged].map(|lab| {
                 for address in &down {

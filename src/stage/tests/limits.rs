@@ -1,7 +1,6 @@
 //! Policing, metering, SKU limits, MTU and the rate limit of ICMP errors.
 
 use super::*;
-use crate::time::Span;
 use crate::wire::build::{Packet, TcpFields};
 use crate::wire::vlan::TagStack;
 

@@ -18,7 +18,7 @@ use crate::neighbour::{NeighbourState, Word};
 use crate::pipeline;
 use crate::stage::{Context, Message, Outbox, Punt, Shards};
 use crate::tables::{CounterNames, Counters};
-use crate::time::Now;
+use crate::time::{Now, Span};
 use crate::wire::eth::MacAddr;
 
 const LAB: &str = include_str!("../../../docs/examples/lab.toml");
@@ -43,6 +43,8 @@ struct Lab {
     workers: Vec<Own>,
     punts: Vec<Punt>,
     now: Now,
+    /// Time between two frames of a batch.
+    apart: Span,
     /// What received frames go through.
     enter: fn(&mut Context<'_>, &mut Batch),
 }
@@ -89,6 +91,7 @@ impl Lab {
             workers,
             punts: Vec::new(),
             now: Now(1 << 40),
+            apart: Span::ZERO,
             enter: pipeline::received,
         };
         for n in 0..lab.compiled.neighbours.len() {
@@ -143,6 +146,7 @@ impl Lab {
                 arrival: self.now,
                 ..Row::default()
             };
+            self.now = self.now + self.apart;
             batch.push(frame, row).unwrap();
             own.counters.received.add(1);
         }
