@@ -115,7 +115,7 @@ impl Scratch {
 /// Forwards the plain packets of a batch as it was received; the others stay.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
     let mut left = batch.live();
-    let mut purse = None;
+    let (mut purse, mut paused) = (None, None);
     for _ in 0..PLACES {
         if left == 0 {
             return;
@@ -126,6 +126,11 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
             continue;
         };
         if cx.out.express.pauses.holds(id) {
+            // Twice in a row: most of the batch is from there.
+            if paused == Some(id) {
+                return;
+            }
+            paused = Some(id);
             left &= !(1 << first);
             continue;
         }
@@ -150,7 +155,7 @@ struct Pauses([u8; PAUSES]);
 
 /// Attachments far apart share a pause.
 const PAUSES: usize = 256;
-/// Batches that are not tried.
+/// Tries that are left out, two at most in a batch.
 const PAUSE: u8 = 64;
 /// Packets of a batch that tell something about those that follow.
 const WORTH_JUDGING: u32 = 4;
