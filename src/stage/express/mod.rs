@@ -125,11 +125,11 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
             left &= !(1 << first);
             continue;
         };
+        // What came in first where trying is in vain must not be overtaken by what follows it.
+        if paused == Some(id) {
+            return;
+        }
         if cx.out.express.pauses.holds(id) {
-            // Twice in a row: most of the batch is from there.
-            if paused == Some(id) {
-                return;
-            }
             paused = Some(id);
             left &= !(1 << first);
             continue;
@@ -155,7 +155,7 @@ struct Pauses([u8; PAUSES]);
 
 /// Attachments far apart share a pause.
 const PAUSES: usize = 256;
-/// Tries that are left out, two at most in a batch.
+/// Batches that are not tried.
 const PAUSE: u8 = 64;
 /// Packets of a batch that tell something about those that follow.
 const WORTH_JUDGING: u32 = 4;
