@@ -115,7 +115,7 @@ impl Scratch {
 /// Forwards the plain packets of a batch as it was received; the others stay.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
     let mut left = batch.live();
-    let (mut purse, mut paused) = (None, None);
+    let mut purse = None;
     for _ in 0..PLACES {
         if left == 0 {
             return;
@@ -125,14 +125,9 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
             left &= !(1 << first);
             continue;
         };
-        // What came in first where trying is in vain must not be overtaken by what follows it.
-        if paused == Some(id) {
-            return;
-        }
+        // No packet of a paused place may be overtaken by those that follow it: the rest is left.
         if cx.out.express.pauses.holds(id) {
-            paused = Some(id);
-            left &= !(1 << first);
-            continue;
+            return;
         }
         let purse = purse.get_or_insert_with(|| Purse::of(batch));
         if !purse.at_once {

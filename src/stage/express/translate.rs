@@ -10,8 +10,8 @@ use crate::stage::{Context, meter, nat44, payload, police, rewrite};
 use crate::tables::LinkPolicer;
 
 /// Forwards those of `set` that came in at `place` and have a session; returns all that came in
-/// there.
-#[inline]
+/// there. A function of its own, as all loops here are: they need every register.
+#[inline(never)]
 pub(super) fn all<const L2: usize>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
