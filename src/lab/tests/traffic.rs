@@ -46,17 +46,20 @@ fn an_absent_host_answers_nothing() {
 }
 
 #[test]
-fn tcp_bytes_arrive_unchanged_without_retransmission_both_ways() {
+fn tcp_bytes_arrive_unchanged_both_ways() {
     let Some(pair) = pair() else { return };
     let before = kernel_counters(&pair.b).unwrap();
-    for (way, parallel) in [(Way::Upload, 1), (Way::Download, 3)] {
+    for (way, parallel, sender) in [(Way::Upload, 1, &pair.a), (Way::Download, 3, &pair.b)] {
+        let sent_before = kernel_counters(sender).unwrap();
         let mut options = TcpOptions::new(to("10.9.0.2"));
         (options.way, options.parallel) = (way, parallel);
         options.amount = Amount::Bytes(5_000_000);
         let report = tcp_transfer(&pair.a, &pair.b, &options).unwrap();
         assert!(report.complete && report.intact, "{report:?}");
         assert_eq!(report.bytes, 5_000_000 * u64::from(parallel));
-        assert_eq!(report.retransmits, 0, "{report:?}");
+        // A burst can overrun the kernel's backlog, and on a busy machine TCP probes.
+        let resent = kernel_counters(sender).unwrap().since(&sent_before).tcp_retransmits;
+        assert!(report.retransmits <= resent, "{resent} {report:?}");
         assert_eq!(report.peers.len(), usize::from(parallel));
         assert!(report.peers.iter().all(|peer| *peer.ip() == ip("10.9.0.1")));
         assert!(report.mss > 1000 && report.mbit_s > 10.0, "{report:?}");
