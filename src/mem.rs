@@ -1,10 +1,12 @@
 //! Memory that the hot path lives in: mappings on huge pages where there are any, and prefetch.
 #![allow(unsafe_code)]
 
+use std::alloc::Layout;
 use std::io;
 use std::marker::PhantomData;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use zerocopy::FromZeros;
@@ -135,6 +137,88 @@ impl<T: FromZeros, const LEN: usize> Deref for HugeVec<T, LEN> {
     }
 }
 
+/// Where many arrays of one owner come from: few mappings on huge pages, so that tables which are
+/// small each do not need a page-table entry for every 4 KiB.
+#[derive(Debug, Default)]
+pub struct Arena {
+    mapping: Option<Arc<Mapping>>,
+    used: usize,
+}
+
+/// Address space that an arena takes at a time.
+const ARENA_SIZE: usize = 64 << 20;
+
+impl Arena {
+    /// An array of `len` items, all zeroes.
+    ///
+    /// # Panics
+    /// As any allocation does when there is no memory: the process ends.
+    pub fn array<T: FromZeros>(&mut self, len: usize) -> Array<T> {
+        const {
+            assert!(!std::mem::needs_drop::<T>(), "items are unmapped, not dropped");
+            assert!(align_of::<T>() <= LINE, "arrays begin with a cache line");
+        }
+        let size = Layout::array::<T>(len).expect("an array that can be").size();
+        let size = size.next_multiple_of(LINE);
+        let mapping = match &self.mapping {
+            Some(mapping) if mapping.size - self.used >= size => mapping,
+            _ => {
+                self.used = 0;
+                self.mapping.insert(Arc::new(map(size.max(ARENA_SIZE))))
+            }
+        };
+        // SAFETY: the mapping has `size` bytes from `used` on, as was just seen or made so.
+        let start = unsafe { mapping.base.add(self.used) }.cast::<T>();
+        self.used += size;
+        Array { start, len, mapping: Arc::clone(mapping), items: PhantomData }
+    }
+}
+
+fn map(size: usize) -> Mapping {
+    Mapping::new(size).unwrap_or_else(|_| {
+        std::alloc::handle_alloc_error(
+            Layout::from_size_align(size, LINE).expect("as it was asked"),
+        )
+    })
+}
+
+const LINE: usize = 64;
+
+/// An array of an [`Arena`].
+#[derive(Debug)]
+pub struct Array<T> {
+    start: NonNull<T>,
+    len: usize,
+    /// Keeps the memory.
+    #[expect(dead_code, reason = "it is held, not read")]
+    mapping: Arc<Mapping>,
+    items: PhantomData<T>,
+}
+
+// SAFETY: the array is the only handle to its items, as a boxed slice would be.
+unsafe impl<T: Send> Send for Array<T> {}
+// SAFETY: as above.
+unsafe impl<T: Sync> Sync for Array<T> {}
+
+impl<T: FromZeros> Deref for Array<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: `start` begins `len` items inside the mapping that this holds, aligned (`used` is
+        // a multiple of a cache line), which were zeroes, a valid T, and belong to this array alone.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: FromZeros> DerefMut for Array<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
 /// Asks for the cache line at `place`; a hint that no value of `place` can make unsound.
 #[inline(always)]
 pub fn prefetch<T>(place: *const T) {
@@ -152,6 +236,21 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+
+    #[test]
+    fn arrays_of_an_arena_are_zero_and_apart() {
+        let mut arena = Arena::default();
+        let mut arrays: Vec<Array<u64>> =
+            [3, 1, 0, ARENA_SIZE / 8, 5].map(|len| arena.array(len)).into_iter().collect();
+        assert!(arrays.iter().all(|array| array.iter().all(|item| *item == 0)));
+        for (value, array) in (1..).zip(&mut arrays) {
+            array.fill(value);
+        }
+        drop(arena);
+        for (value, array) in (1..).zip(&arrays) {
+            assert!(array.iter().all(|item| *item == value));
+        }
+    }
 
     #[test]
     fn a_reserved_array_is_zero_and_keeps_what_is_stored() {

@@ -155,15 +155,17 @@ impl Fib {
         self.finish(addrs, entries, deeper, found);
     }
 
+    /// Loads of the first loop do not wait for those of the second.
     #[inline]
     fn lookup_wide(&self, wide: &Dir24, addrs: &[u32], found: &mut [NextHopId]) {
         let mut entries = [0; SIDE_BY_SIDE];
-        let mut deeper = 0u64;
-        for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+        for (addr, entry) in addrs.iter().zip(&mut entries) {
             *entry = wide.entry(*addr);
-            deeper |= u64::from(*entry >> 31) << i;
         }
-        self.finish(addrs, entries, deeper, found);
+        let default = self.default.load(Relaxed);
+        for ((found, addr), entry) in found.iter_mut().zip(addrs).zip(entries) {
+            *found = resolve(self.below_24(entry, *addr), default);
+        }
     }
 
     /// From the entries of /24s to next hops; `deeper` is the set of those that are chunks.

@@ -118,6 +118,13 @@ pub fn evaluate_stateful(
     }
 }
 
+/// Whether a packet that is no ICMP error is of a flow that was allowed in this `epoch`; the flow
+/// is used by this and lives on.
+#[inline(always)]
+pub fn is_known(table: &mut FlowTable, packet: &NsgKey, now: Now, epoch: Epoch) -> bool {
+    table.lookup(&packet.key, now).is_some_and(|word| State::unpack(*word).epoch == epoch)
+}
+
 #[inline(never)]
 fn decide(
     table: &mut FlowTable,
@@ -188,6 +195,7 @@ mod tests {
     use super::super::rules::{PortSet, Protocol, Rule};
     use super::super::{AddressSet, hash5};
     use super::*;
+    use crate::mem::Arena;
     use crate::wire::proto;
 
     const INBOUND: RuleDirection = RuleDirection::Inbound;
@@ -243,7 +251,12 @@ mod tests {
 
     impl Group {
         fn new(rules: RuleSet) -> Self {
-            Self { table: FlowTable::new(1_000, IDLE), rules, epoch: Epoch(1), now: Now(7 << 40) }
+            Self {
+                table: FlowTable::new(&mut Arena::default(), 1_000, IDLE),
+                rules,
+                epoch: Epoch(1),
+                now: Now(7 << 40),
+            }
         }
 
         fn change(&mut self, rules: RuleSet) {
@@ -350,7 +363,7 @@ mod tests {
     #[test]
     fn a_full_table_drops_by_its_own_name() {
         let mut group = Group::new(only(&[443], &[]));
-        group.table = FlowTable::new(1, IDLE);
+        group.table = FlowTable::new(&mut Arena::default(), 1, IDLE);
         assert!(group.passes(INBOUND, &request(443)));
         let other = Tuple { sport: 40_001, ..request(443) };
         assert_eq!(group.decides(INBOUND, &other).verdict(), Err(DropReason::FlowTableFull));

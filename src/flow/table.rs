@@ -11,10 +11,12 @@
 
 use std::sync::Arc;
 
+use zerocopy::FromZeros;
+
 use super::census::{Census, tick_of, ticks_in};
 use super::key::{Key, Tuple, Way, tuple_of};
 use crate::frame::DropReason;
-use crate::mem;
+use crate::mem::{self, Arena, Array};
 use crate::time::{Now, Span};
 
 /// No slot.
@@ -41,7 +43,7 @@ impl From<Refused> for DropReason {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, FromZeros)]
 #[repr(C)]
 struct Slot {
     /// The key's bits; 0 is an empty slot.
@@ -54,8 +56,8 @@ struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 32);
 
-/// Neighbours in the list of last use.
-#[derive(Clone, Copy, Debug)]
+/// Neighbours in the list of last use; of a slot that is in use.
+#[derive(Clone, Copy, Debug, FromZeros)]
 struct Link {
     older: u32,
     newer: u32,
@@ -64,8 +66,8 @@ struct Link {
 /// The flows of one shard.
 #[derive(Debug)]
 pub struct FlowTable {
-    slots: Box<[Slot]>,
-    links: Box<[Link]>,
+    slots: Array<Slot>,
+    links: Array<Link>,
     oldest: u32,
     newest: u32,
     len: u32,
@@ -81,22 +83,22 @@ impl FlowTable {
 
     /// A table for `capacity` flows (1 to [`FlowTable::MOST`], else the nearest of these) that
     /// live for `idle` after their last packet. All memory, 60 to 120 bytes a flow, is taken now.
-    pub fn new(capacity: usize, idle: Span) -> Self {
-        Self::build(capacity, ticks_in(idle), None)
+    pub fn new(arena: &mut Arena, capacity: usize, idle: Span) -> Self {
+        Self::build(arena, capacity, ticks_in(idle), None)
     }
 
     /// A table whose flows are counted in `census`, together with those of other shards; they
     /// live for the census' idle time.
-    pub fn counted(capacity: usize, census: Arc<Census>) -> Self {
-        Self::build(capacity, census.idle(), Some(census))
+    pub fn counted(arena: &mut Arena, capacity: usize, census: Arc<Census>) -> Self {
+        Self::build(arena, capacity, census.idle(), Some(census))
     }
 
-    fn build(capacity: usize, idle: u32, census: Option<Arc<Census>>) -> Self {
+    fn build(arena: &mut Arena, capacity: usize, idle: u32, census: Option<Arc<Census>>) -> Self {
         let capacity = capacity.clamp(1, Self::MOST);
         let slots = (capacity + capacity / 2 + 2).next_power_of_two();
         Self {
-            slots: vec![Slot::default(); slots].into_boxed_slice(),
-            links: vec![Link { older: NONE, newer: NONE }; slots].into_boxed_slice(),
+            slots: arena.array(slots),
+            links: arena.array(slots),
             oldest: NONE,
             newest: NONE,
             len: 0,
@@ -386,7 +388,7 @@ mod tests {
 
     #[test]
     fn both_directions_find_the_same_word() {
-        let mut table = FlowTable::new(10, Span::secs(60));
+        let mut table = FlowTable::new(&mut Arena::default(), 10, Span::secs(60));
         let there = tuple(5);
         table.insert(&Key::new(1, &there, 77), 42, Now(0)).unwrap();
         let back = Key::new(1, &there.reversed(), 77);
@@ -400,7 +402,7 @@ mod tests {
     fn a_flow_lives_for_its_idle_time_and_is_over_two_ticks_later() {
         let idle = Span::secs(240);
         for start in [0, 1, TICK - 1, 1_700_000_000_000_000_000] {
-            let mut table = FlowTable::new(4, idle);
+            let mut table = FlowTable::new(&mut Arena::default(), 4, idle);
             table.insert(&key(1), 0, Now(start)).unwrap();
             assert!(table.peek(&key(1), Now(start) + idle).is_some());
             assert!(table.peek(&key(1), Now(start) + idle + Span(2 * TICK)).is_none());
@@ -409,7 +411,7 @@ mod tests {
 
     #[test]
     fn looking_up_keeps_alive_and_peeking_does_not() {
-        let mut table = FlowTable::new(4, Span::secs(10));
+        let mut table = FlowTable::new(&mut Arena::default(), 4, Span::secs(10));
         table.insert(&key(1), 0, Now(0)).unwrap();
         table.insert(&key(2), 0, Now(0)).unwrap();
         let later = Now(0) + Span::secs(8);
@@ -420,7 +422,7 @@ mod tests {
 
     #[test]
     fn a_full_table_takes_a_flow_as_soon_as_one_is_over() {
-        let mut table = FlowTable::new(2, Span::secs(10));
+        let mut table = FlowTable::new(&mut Arena::default(), 2, Span::secs(10));
         table.insert(&key(1), 0, Now(0)).unwrap();
         table.insert(&key(2), 0, Now(0) + Span::secs(5)).unwrap();
         let late = Now(0) + Span::secs(9);
@@ -436,8 +438,8 @@ mod tests {
     #[test]
     fn a_census_counts_over_all_tables_and_refuses_above_its_limit() {
         let census = Arc::new(Census::new(Span::secs(10), 3));
-        let mut one = FlowTable::counted(10, Arc::clone(&census));
-        let mut two = FlowTable::counted(10, Arc::clone(&census));
+        let mut one = FlowTable::counted(&mut Arena::default(), 10, Arc::clone(&census));
+        let mut two = FlowTable::counted(&mut Arena::default(), 10, Arc::clone(&census));
         let at = |seconds| Now(0) + Span::secs(seconds);
         one.insert(&key(1), 0, at(0)).unwrap();
         two.insert(&key(2), 0, at(0)).unwrap();
@@ -455,7 +457,7 @@ mod tests {
 
     #[test]
     fn expiring_frees_memory_within_its_budget_and_spares_the_living() {
-        let mut table = FlowTable::new(100, Span::secs(10));
+        let mut table = FlowTable::new(&mut Arena::default(), 100, Span::secs(10));
         for i in 0..50 {
             table.insert(&key(i), 0, Now(0)).unwrap();
         }
@@ -470,7 +472,7 @@ mod tests {
 
     #[test]
     fn no_size_or_time_makes_it_panic() {
-        let mut table = FlowTable::new(0, Span(u64::MAX));
+        let mut table = FlowTable::new(&mut Arena::default(), 0, Span(u64::MAX));
         assert_eq!(table.capacity(), 1);
         table.insert(&key(1), 0, Now(u64::MAX)).unwrap();
         assert!(table.lookup(&key(1), Now(0)).is_some(), "time does not go back");
@@ -510,9 +512,9 @@ mod tests {
             let idle = 5;
             let census = Arc::new(Census::new(Span(idle * TICK), limit));
             let mut table = if counted {
-                FlowTable::counted(capacity, Arc::clone(&census))
+                FlowTable::counted(&mut Arena::default(), capacity, Arc::clone(&census))
             } else {
-                FlowTable::new(capacity, Span(idle * TICK))
+                FlowTable::new(&mut Arena::default(), capacity, Span(idle * TICK))
             };
             // Few homes, some at the end of the table, so that runs are long and wrap.
             let key = |n: u32| crowded(n, if n.is_multiple_of(3) { u32::MAX - n % 2 } else { n % 4 });

@@ -33,6 +33,10 @@ pub struct Batch {
     len: usize,
     live: u64,
     dropped: u64,
+    /// Bytes of all that were pushed.
+    bytes: u64,
+    /// Bits in which their arrivals differ from the first one's.
+    spread: u64,
 }
 
 impl Default for Batch {
@@ -44,6 +48,8 @@ impl Default for Batch {
             len: 0,
             live: 0,
             dropped: 0,
+            bytes: 0,
+            spread: 0,
         }
     }
 }
@@ -66,8 +72,7 @@ impl Batch {
         }
         self.frames[self.len] = Some(frame);
         self.rows[self.len] = Row { order: self.len as u8, ..row };
-        self.live |= 1 << self.len;
-        self.len += 1;
+        self.note(self.len, row.len, row.arrival);
         Ok(())
     }
 
@@ -88,8 +93,25 @@ impl Batch {
             ..Row::default()
         };
         self.frames[place] = Some(frame);
+        self.note(place, u32::from(len), at);
+    }
+
+    #[inline(always)]
+    fn note(&mut self, place: usize, len: u32, at: Now) {
         self.live |= 1 << place;
         self.len = place + 1;
+        self.bytes = self.bytes.wrapping_add(u64::from(len));
+        self.spread |= at.0 ^ self.rows[0].arrival.0;
+    }
+
+    /// Bytes of all frames that were pushed.
+    pub fn bytes_pushed(&self) -> u64 {
+        self.bytes
+    }
+
+    /// When all frames that were pushed came in; none where they did at several times.
+    pub fn arrival(&self) -> Option<Now> {
+        (self.spread == 0).then_some(self.rows[0].arrival)
     }
 
     /// Frames that were pushed and not cleared, whatever became of them.
@@ -170,6 +192,18 @@ impl Batch {
         (self.frames[i].take().expect("a packet is taken once"), &mut self.rows[i])
     }
 
+    /// As [`Batch::take_frame`] for many, which [`Batch::let_go`] ends.
+    #[inline(always)]
+    pub fn lift(&mut self, i: usize) -> (Frame, &Row) {
+        (self.frames[i].take().expect("a packet is taken once"), &self.rows[i])
+    }
+
+    /// The frames of `set` were lifted.
+    #[inline(always)]
+    pub fn let_go(&mut self, set: u64) {
+        self.live &= !set;
+    }
+
     /// Reports each dropped packet to `count`, gives its frame back to `pool`, and empties the
     /// batch.
     ///
@@ -186,5 +220,7 @@ impl Batch {
         self.len = 0;
         self.live = 0;
         self.dropped = 0;
+        self.bytes = 0;
+        self.spread = 0;
     }
 }

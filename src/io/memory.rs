@@ -14,15 +14,36 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::poll::Bell;
 use super::port::{Counts, LinkState};
-use crate::frame::{Batch, Outgoing, Pool};
+use crate::frame::{Batch, Frame, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
 
-/// A frame under way, and when it arrives, where that is not "when it is received".
+/// A frame under way: an [`Outgoing`] and whether its time is when it arrives, where that is not
+/// "when it is received". Field by field, so that a parcel is no larger than what is in it.
 #[derive(Debug)]
 struct Parcel {
-    out: Outgoing,
-    arrival: Option<Now>,
+    frame: Frame,
+    off: u16,
+    len: u16,
+    order: u8,
+    dated: bool,
+    at: Now,
+}
+
+const _: () = assert!(size_of::<Parcel>() == size_of::<Outgoing>());
+
+impl Parcel {
+    #[inline(always)]
+    fn new(out: Outgoing, arrival: Option<Now>) -> Self {
+        let Outgoing { frame, off, len, order, at } = out;
+        Self { frame, off, len, order, dated: arrival.is_some(), at: arrival.unwrap_or(at) }
+    }
+
+    #[inline(always)]
+    fn open(self) -> Outgoing {
+        let Self { frame, off, len, order, at, .. } = self;
+        Outgoing { frame, off, len, order, at }
+    }
 }
 
 /// One side's two rings of one queue pair.
@@ -144,11 +165,12 @@ impl MemoryQueue {
             return counts;
         }
         let chunk = self.half.incoming.read_chunk(waiting).expect("as many frames wait");
-        for Parcel { out, arrival } in chunk {
-            counts.frames += 1;
-            counts.bytes += u64::from(out.len);
-            batch.push_plain(out.frame, (out.off, out.len), port, arrival.unwrap_or(now));
+        let before = batch.bytes_pushed();
+        for Parcel { frame, off, len, dated, at, .. } in chunk {
+            batch.push_plain(frame, (off, len), port, if dated { at } else { now });
         }
+        counts.frames = u32::try_from(waiting).expect("a batch is short");
+        counts.bytes = batch.bytes_pushed().wrapping_sub(before);
         counts
     }
 
@@ -165,7 +187,7 @@ impl MemoryQueue {
         let sent = self.half.outgoing.slots().min(out.len());
         counts.bytes = out[..sent].iter().map(|frame| u64::from(frame.len)).sum();
         let chunk = self.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
-        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel { out, arrival: None }));
+        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel::new(out, None)));
         counts.frames = u32::try_from(sent).expect("a batch is short");
         counts.full = give_back(out, pool);
         if sent > 0 {
@@ -219,15 +241,15 @@ impl End {
         if self.0.is_down() {
             return Err(out);
         }
-        let pushed = self.0.half.outgoing.push(Parcel { out, arrival });
-        pushed.map_err(|rtrb::PushError::Full(parcel)| parcel.out)?;
+        let pushed = self.0.half.outgoing.push(Parcel::new(out, arrival));
+        pushed.map_err(|rtrb::PushError::Full(parcel)| parcel.open())?;
         self.0.far_bell().ring();
         Ok(())
     }
 
     /// Takes the oldest frame that the port sent.
     pub fn pop(&mut self) -> Option<Outgoing> {
-        self.0.half.incoming.pop().ok().map(|parcel| parcel.out)
+        self.0.half.incoming.pop().ok().map(Parcel::open)
     }
 
     /// Sends frames to the port, in order, until its ring is full; what does not fit stays in
@@ -238,7 +260,7 @@ impl End {
         }
         let sent = self.0.half.outgoing.slots().min(out.len());
         let chunk = self.0.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
-        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel { out, arrival: None }));
+        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel::new(out, None)));
         if sent > 0 {
             self.0.far_bell().ring();
         }
@@ -250,7 +272,7 @@ impl End {
     pub fn pop_all(&mut self, most: usize, mut take: impl FnMut(Outgoing)) -> usize {
         let waiting = self.0.half.incoming.slots().min(most);
         let chunk = self.0.half.incoming.read_chunk(waiting).expect("as many frames wait");
-        chunk.into_iter().for_each(|parcel| take(parcel.out));
+        chunk.into_iter().for_each(|parcel| take(parcel.open()));
         waiting
     }
 

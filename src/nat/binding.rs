@@ -10,7 +10,7 @@ use super::config::{
 };
 use super::icmp_error::Quote;
 use super::pool::{Pool, shard_of_inside};
-use super::session::{Endpoint, Proto, Side};
+use super::session::{Endpoint, FlowKey, Proto, Side};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
 use crate::time::Span;
@@ -18,6 +18,9 @@ use crate::time::Span;
 /// Sorted, disjoint ranges of addresses.
 #[derive(Clone, Debug, Default)]
 struct Ranges(Vec<(u32, u32)>);
+
+/// So few ranges are looked at one after the other.
+const FEW: usize = 8;
 
 impl Ranges {
     fn new(mut ranges: Vec<(u32, u32)>) -> Self {
@@ -34,8 +37,11 @@ impl Ranges {
         Self(merged)
     }
 
-    #[inline]
+    #[inline(always)]
     fn contains(&self, address: u32) -> bool {
+        if self.0.len() <= FEW {
+            return self.0.iter().any(|&(first, last)| (first..=last).contains(&address));
+        }
         let after = self.0.partition_point(|&(first, _)| first <= address);
         after > 0 && address <= self.0[after - 1].1
     }
@@ -80,7 +86,11 @@ pub struct Bindings {
     pub(super) host_sessions: u32,
 }
 
+#[inline(always)]
 fn find<K: Ord + Copy, V: Copy>(list: &[(K, V)], key: K) -> Option<V> {
+    if list.is_empty() {
+        return None;
+    }
     list.binary_search_by_key(&key, |e| e.0).ok().map(|i| list[i].1)
 }
 
@@ -162,16 +172,25 @@ impl Bindings {
         })
     }
 
-    /// Which translation a packet is for; `None` when NAT has no business with it. The packet is
-    /// valid IPv4.
-    #[inline]
-    pub fn side(&self, row: &Row) -> Option<Side> {
-        if self.inside.contains(row.src) {
+    /// Which translation a valid IPv4 packet between these addresses is for; `None` when NAT has no
+    /// business with it.
+    #[inline(always)]
+    pub fn side(&self, src: u32, dst: u32) -> Option<Side> {
+        if self.inside.contains(src) {
             Some(Side::In2Out)
-        } else if self.outside.contains(row.dst) {
+        } else if self.outside.contains(dst) {
             Some(Side::Out2In)
         } else {
             None
+        }
+    }
+
+    /// Which shard a whole packet with this key belongs to.
+    #[inline(always)]
+    pub fn owner_of(&self, key: &FlowKey) -> ShardId {
+        match key.side {
+            Side::In2Out => shard_of_inside(key.local.ip),
+            Side::Out2In => self.shard_of(key.proto, key.local),
         }
     }
 
@@ -219,6 +238,7 @@ impl Bindings {
         Ok(self.shard_of(proto, Endpoint::new(quote.src, sport)))
     }
 
+    #[inline(always)]
     fn shard_of(&self, proto: Proto, outside: Endpoint) -> ShardId {
         match self.fixed_inside(proto, outside) {
             Some(inside) => shard_of_inside(inside.ip),

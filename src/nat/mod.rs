@@ -49,5 +49,6 @@ pub use config::{
 };
 pub use fragments::{FragmentKey, FragmentTable};
 pub use pool::{Pool, shard_of_inside};
-pub use session::{Endpoint, Proto, SessionView, Side};
+pub use rewrite::WHOLE;
+pub use session::{Endpoint, FlowKey, Proto, SessionView, Side};
 pub use shard::{Counters, Lookup, Nat44Shard, SessionId, Translated};

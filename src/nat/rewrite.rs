@@ -6,11 +6,11 @@
 
 use zerocopy::FromBytes;
 
-use super::session::{Endpoint, Side};
+use super::session::{Endpoint, FlowKey, Proto, Side};
 use crate::frame::{DropReason, Flags, Row};
 use crate::wire::checksum::Delta;
 use crate::wire::icmp4::Icmp4Header;
-use crate::wire::ip4::Ip4Header;
+use crate::wire::ip4::{self, Ip4Header};
 use crate::wire::proto;
 use crate::wire::tcp::{self, TcpHeader};
 use crate::wire::udp::{self, UdpHeader};
@@ -19,6 +19,34 @@ use crate::wire::udp::{self, UdpHeader};
 /// DCCP (RFC 4340 5.1) and UDP-Lite (RFC 3828 3.1).
 const DCCP: (u8, usize) = (33, 6);
 const UDP_LITE: (u8, usize) = (136, 6);
+
+/// Bytes of the headers of a packet without IP options that are looked at, TCP's or UDP's with it.
+pub const WHOLE: usize = ip4::HEADER + tcp::HEADER;
+
+/// Writes the local end of a whole TCP or UDP packet without IP options; `packet` begins with its
+/// IPv4 header, and its checksums are not left to hardware.
+#[inline(always)]
+pub(super) fn local_end(packet: &mut [u8; WHOLE], key: &FlowKey, to: Endpoint) {
+    let (ip, port) = match key.side {
+        Side::In2Out => (12, ip4::HEADER),
+        Side::Out2In => (16, ip4::HEADER + 2),
+    };
+    packet[ip..ip + 4].copy_from_slice(&to.ip.to_be_bytes());
+    packet[port..port + 2].copy_from_slice(&to.port.to_be_bytes());
+    let of_ip = Delta::NONE.dword(key.local.ip, to.ip);
+    let of_all = of_ip.word(key.local.port, to.port);
+    change(packet, ip4::CHECKSUM, |field| of_ip.apply(field));
+    match key.proto {
+        Proto::Tcp => change(packet, ip4::HEADER + tcp::CHECKSUM, |field| of_all.apply(field)),
+        _ => change(packet, ip4::HEADER + udp::CHECKSUM, |field| of_all.apply_udp(field)),
+    }
+}
+
+#[inline(always)]
+fn change(packet: &mut [u8; WHOLE], at: usize, to: impl Fn(u16) -> u16) {
+    let field = u16::from_be_bytes([packet[at], packet[at + 1]]);
+    packet[at..at + 2].copy_from_slice(&to(field).to_be_bytes());
+}
 
 /// Writes the local end of a packet: its source from inside, its destination from outside.
 /// Updates the row too.

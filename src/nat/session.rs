@@ -107,7 +107,7 @@ impl From<Endpoint> for SocketAddrV4 {
 
 /// What a packet of a session carries: the local end (inside or outside, by side) and the remote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct FlowKey {
+pub struct FlowKey {
     pub(super) side: Side,
     pub(super) proto: Proto,
     pub(super) local: Endpoint,
@@ -115,9 +115,24 @@ pub(super) struct FlowKey {
 }
 
 impl FlowKey {
+    /// No packet's key, to have something before there is one.
+    pub const NONE: FlowKey = {
+        let nowhere = Endpoint::new(0, 0);
+        FlowKey { side: Side::In2Out, proto: Proto::Tcp, local: nowhere, remote: nowhere }
+    };
+
+    /// The key of a TCP or UDP packet with these ends.
+    #[inline(always)]
+    pub const fn between(side: Side, proto: Proto, src: Endpoint, dst: Endpoint) -> Self {
+        match side {
+            Side::In2Out => Self { side, proto, local: src, remote: dst },
+            Side::Out2In => Self { side, proto, local: dst, remote: src },
+        }
+    }
+
     /// The key of a packet that has ports; `None` for one that has none.
     #[inline(always)]
-    pub(super) fn of(side: Side, row: &Row) -> Option<Self> {
+    pub fn of(side: Side, row: &Row) -> Option<Self> {
         if !row.flags.has(Flags::L4) {
             return None;
         }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use super::binding::Bindings;
 use super::fragments::FragmentTable;
 use super::pool::{FullGroups, Share};
-use super::rewrite;
+use super::rewrite::{self, WHOLE};
 use super::rng::Draws;
-use super::session::{FlowKey, Proto, SessionView, Side};
+use super::session::{Endpoint, FlowKey, NIL, Proto, SessionView, Side};
 use super::state::State;
 use super::tcp_state::{self, Timer};
 use crate::frame::{DropReason, Flags, Row};
@@ -32,12 +32,22 @@ pub enum Translated {
 }
 
 /// A look-up of a session under way.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Lookup(u64);
 
+impl Lookup {
+    /// No look-up yet.
+    pub const NONE: Lookup = Lookup(0);
+}
+
 /// Names a session of a shard, as long as the shard is not told of a later time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct SessionId(u32);
+
+impl SessionId {
+    /// No session.
+    pub const NONE: SessionId = SessionId(NIL);
+}
 
 /// How a later fragment changes: the address that replaces its local one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -134,7 +144,7 @@ impl Nat44Shard {
         let now = row.arrival;
         let id = match self.state.flow(&key) {
             Some(id) if self.state.session(id).deadline > now => {
-                self.advance(id, side, row);
+                self.advance(id, side, (row.tcp_flags, now));
                 id
             }
             ended => match self.open(side, key, ended, row)? {
@@ -155,49 +165,53 @@ impl Nat44Shard {
         frame: &mut [u8],
         row: &mut Row,
     ) -> Result<(), DropReason> {
-        let session = self.state.session(id);
-        let to = match side {
-            Side::In2Out => session.outside(),
-            Side::Out2In => session.inside(),
-        };
+        let to = self.other_end(id, side);
         rewrite::endpoint(frame, row, side, to)
     }
 
-    /// The living session of a whole packet that has ports, unless it leads back inside.
+    /// The living session that a packet which came at `now` has; none where it would lead back
+    /// inside.
     #[inline(always)]
-    pub fn known(&self, side: Side, row: &Row, Lookup(hash): Lookup) -> Option<SessionId> {
-        let id = self.state.flow_at(&FlowKey::of(side, row)?, hash)?;
+    pub fn known(&self, key: &FlowKey, Lookup(hash): Lookup, now: Now) -> Option<SessionId> {
+        let id = self.state.flow_at(key, hash)?;
         let session = self.state.session(id);
-        let leads_out = session.deadline > row.arrival && !session.hairpin;
+        let leads_out = session.deadline > now && !session.hairpin;
         leads_out.then_some(SessionId(id))
     }
 
-    /// Translates a packet whose session was found by [`Nat44Shard::known`], with nothing in
-    /// between that could have ended it.
-    ///
-    /// # Errors
-    /// As [`Nat44Shard::in2out`].
+    /// Translates a whole TCP or UDP packet without IP options, with these TCP flags, whose session
+    /// was found by [`Nat44Shard::known`], with nothing in between that could have ended it.
     #[inline(always)]
     pub fn carry(
         &mut self,
         SessionId(id): SessionId,
-        side: Side,
-        frame: &mut [u8],
-        row: &mut Row,
-    ) -> Result<(), DropReason> {
-        self.advance(id, side, row);
-        self.rewrite(id, side, frame, row)
+        key: &FlowKey,
+        (tcp_flags, now): (u8, Now),
+        packet: &mut [u8; WHOLE],
+    ) {
+        self.advance(id, key.side, (tcp_flags, now));
+        rewrite::local_end(packet, key, self.other_end(id, key.side));
+    }
+
+    /// What a packet's local end becomes.
+    #[inline(always)]
+    fn other_end(&self, id: u32, side: Side) -> Endpoint {
+        let session = self.state.session(id);
+        match side {
+            Side::In2Out => session.outside(),
+            Side::Out2In => session.inside(),
+        }
     }
 
     /// Moves a living session on: its TCP state and its deadline.
     #[inline(always)]
-    fn advance(&mut self, id: u32, side: Side, row: &Row) {
+    fn advance(&mut self, id: u32, side: Side, (tcp_flags, now): (u8, Now)) {
         let timeouts = &self.rules.timeouts;
         let session = self.state.session_mut(id);
         session.spoke |= side == Side::In2Out;
         let life = match session.proto {
             Proto::Tcp => {
-                let (tcp, timer) = tcp_state::step(session.tcp, side, row.tcp_flags);
+                let (tcp, timer) = tcp_state::step(session.tcp, side, tcp_flags);
                 session.tcp = tcp;
                 match timer {
                     Timer::Keep => return,
@@ -211,7 +225,7 @@ impl Nat44Shard {
             Proto::Udp => timeouts.udp,
             Proto::Icmp => timeouts.icmp,
         };
-        self.state.set_deadline(id, row.arrival + life, row.arrival);
+        self.state.set_deadline(id, now + life, now);
     }
 
     // Housekeeping
@@ -229,10 +243,10 @@ impl Nat44Shard {
         ended
     }
 
-    /// Where the look-up of a packet begins; none for one that has no ports.
+    /// Where the look-up of a packet begins.
     #[inline(always)]
-    pub fn begin(&self, side: Side, row: &Row) -> Option<Lookup> {
-        FlowKey::of(side, row).map(|key| Lookup(self.state.hash(&key)))
+    pub fn begin(&self, key: &FlowKey) -> Lookup {
+        Lookup(self.state.hash(key))
     }
 
     /// Asks for the memory that a look-up begins with; a hint.

@@ -10,7 +10,7 @@ use super::icmp::{self, Report};
 use super::{Context, steer};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Row};
 use crate::ids::{Direction, NatId, ShardId};
-use crate::nat::{Side, Translated};
+use crate::nat::{FlowKey, Side, Translated};
 use crate::tables::{CrossConnect, NatEntry, Role, Tables};
 
 /// Which way NAT takes a packet that came in at `cross`; none when it leaves it alone.
@@ -19,13 +19,20 @@ pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
     if row.flags.has(Flags::HAIRPIN) {
         return Some(Side::Out2In);
     }
+    row.flags.has(Flags::IP4).then(|| side_between(nat, cross, row.src, row.dst))?
+}
+
+/// Which translation a valid IPv4 packet between these addresses is for; none when NAT leaves it
+/// alone.
+#[inline(always)]
+pub fn side_between(nat: &NatEntry, cross: &CrossConnect, src: u32, dst: u32) -> Option<Side> {
     let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
     // From the edge to the pool: its ICMP errors about translated packets.
-    let from_own = cross.direction == Direction::ToAzure && own(row.src);
-    if !row.flags.has(Flags::IP4) || from_own || own(row.dst) {
+    let from_own = cross.direction == Direction::ToAzure && own(src);
+    if from_own || own(dst) {
         return None;
     }
-    match (cross.direction, nat.bindings.side(row)?) {
+    match (cross.direction, nat.bindings.side(src, dst)?) {
         (Direction::ToAzure, Side::In2Out) => Some(Side::In2Out),
         (Direction::ToOnprem, Side::Out2In) => Some(Side::Out2In),
         _ => None,
@@ -89,15 +96,15 @@ fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
         let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
-        if let Some(lookup) = nat.begin(side, row) {
-            nat.prefetch_index(lookup);
+        if let Some(key) = FlowKey::of(side, row) {
+            nat.prefetch_index(nat.begin(&key));
         }
     }
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
         let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
-        if let Some(lookup) = nat.begin(side, row) {
-            nat.prefetch_session(lookup);
+        if let Some(key) = FlowKey::of(side, row) {
+            nat.prefetch_session(nat.begin(&key));
         }
     }
 }

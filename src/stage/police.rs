@@ -13,7 +13,7 @@ use super::control_traffic::is_control;
 use super::{Context, fragment, payload, rewrite};
 use crate::frame::{Batch, Bits, DropReason, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
-use crate::police::Size;
+use crate::police::{Accounting, Size};
 use crate::tables::{LinkPolicer, Tables};
 use crate::time::Now;
 
@@ -28,6 +28,21 @@ pub fn cost(policer: &LinkPolicer, row: &Row) -> u64 {
 #[inline(always)]
 pub fn size_cost(policer: &LinkPolicer, l3: u32) -> u64 {
     Size::plain(u32::from(policer.header_size) + l3, l3).cost(policer.accounting)
+}
+
+/// What packets that are known together cost a policer: how many, their bytes, the size of each.
+#[inline(always)]
+pub fn sizes_cost(
+    policer: &LinkPolicer,
+    (packets, bytes): (u64, u64),
+    each: impl Iterator<Item = u32>,
+) -> u64 {
+    match policer.accounting {
+        // A short frame costs as much as a longer one.
+        Accounting::L1 => each.map(|size| size_cost(policer, size)).sum(),
+        Accounting::L2 => bytes + packets * u64::from(policer.header_size),
+        Accounting::L3 => bytes,
+    }
 }
 
 /// Packets that ask the same policer, and the meter that counts those it refuses.

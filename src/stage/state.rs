@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::steer::Told;
 use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
-use crate::ids::{SHARDS, ShardId};
+use crate::ids::{NatId, SHARDS, ShardId};
+use crate::mem::Arena;
 use crate::nat::{FragmentTable, Nat44Shard};
 use crate::neighbour::NeighbourState;
 use crate::tables::{Gateway, NatEntry, Tables};
@@ -65,6 +66,7 @@ impl Shards {
         seed: u64,
         owned: impl Fn(ShardId) -> bool,
     ) -> Self {
+        let mut arena = Arena::default();
         let make = |index: usize| {
             let id = ShardId::from_index(index);
             owned(id).then(|| Shard {
@@ -72,8 +74,11 @@ impl Shards {
                     .iter()
                     .map(|nat| Nat44Shard::new(id, Arc::clone(&nat.bindings), seed))
                     .collect(),
-                nsg_flows: FlowTable::new(sizes.nsg_flows, nsg_flow::IDLE),
-                gateway_flows: gateways.iter().map(|own| known_flows(own, sizes)).collect(),
+                nsg_flows: FlowTable::new(&mut arena, sizes.nsg_flows, nsg_flow::IDLE),
+                gateway_flows: gateways
+                    .iter()
+                    .map(|own| known_flows(&mut arena, own, sizes))
+                    .collect(),
                 fragments: FragmentTable::new(sizes.fragments, FRAGMENT_IDLE),
             })
         };
@@ -89,6 +94,15 @@ impl Shards {
         self.shards[id.index() % SHARDS].as_mut().expect("steer sends packets to their owner")
     }
 
+    /// The NAT of a shard of this worker's.
+    ///
+    /// # Panics
+    /// As [`Shards::shard`].
+    #[inline(always)]
+    pub fn nat(&mut self, id: ShardId, nat: NatId) -> &mut Nat44Shard {
+        &mut self.shard(id).nats[nat.index()]
+    }
+
     /// The shards of this worker.
     pub fn owned(&mut self) -> impl Iterator<Item = &mut Shard> {
         self.shards.iter_mut().flatten()
@@ -96,14 +110,14 @@ impl Shards {
 }
 
 /// Room for a gateway's flows: a few more than an even share, since a hash is not even.
-fn known_flows(gateway: &Gateway, sizes: Sizes) -> FlowTable {
+fn known_flows(arena: &mut Arena, gateway: &Gateway, sizes: Sizes) -> FlowTable {
     match &gateway.limits {
         Some(limits) => {
             let share = usize::try_from(limits.flows.limit()).unwrap_or(usize::MAX) / SHARDS;
             let room = (share + share / 4 + 64).min(sizes.gateway_flows);
-            FlowTable::counted(room, Arc::clone(&limits.flows))
+            FlowTable::counted(arena, room, Arc::clone(&limits.flows))
         }
-        None => FlowTable::new(1, Span::secs(1)),
+        None => FlowTable::new(arena, 1, Span::secs(1)),
     }
 }
 

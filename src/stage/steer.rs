@@ -142,7 +142,7 @@ fn fragment_key(
 
 /// Whether any gateway or group keeps flows of what comes in at a routed attachment.
 #[inline(always)]
-fn keeps_flows(tables: &Tables, role: &Role) -> bool {
+pub(super) fn keeps_flows(tables: &Tables, role: &Role) -> bool {
     match role {
         Role::Peering(side) => side.stateful,
         // The packet may be for a subnet that has a group where its own has none.

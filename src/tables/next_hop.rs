@@ -45,10 +45,8 @@ pub struct Adjacency {
     pub header: [u8; HEADER_ROOM],
     /// Bytes of `header` in use.
     pub header_size: u8,
-    /// The gateway that packets from on-premises to this neighbour would have taken.
-    pub fastpath: Option<GatewayId>,
-    /// Whether packets to this neighbour leave a link towards on-premises.
-    pub to_onprem: bool,
+    /// Who counts packets to this neighbour.
+    pub counted: Counted,
     /// Port to send by.
     pub port: PortId,
     /// Attachment that the neighbour is on.
@@ -63,8 +61,18 @@ pub struct Adjacency {
     pub nsg: Option<NsgId>,
     /// The bandwidth of the link that leads to the neighbour.
     pub police: Option<PolicerId>,
-    /// The meter of that link.
-    pub meter: Option<MeterId>,
+}
+
+/// Who counts packets on the way out to a neighbour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Counted {
+    /// Nobody.
+    #[default]
+    Nothing,
+    /// The meter of a link towards on-premises.
+    Out(MeterId),
+    /// The gateway that packets from on-premises would have taken.
+    Past(GatewayId),
 }
 
 const _: () = assert!(size_of::<Adjacency>() == 64);
@@ -87,8 +95,7 @@ impl Adjacency {
         let mut adjacency = Self {
             header,
             header_size: u8::try_from(size).expect("22 bytes at most"),
-            fastpath: None,
-            to_onprem: matches!(attachment.role, Role::Peering(_)),
+            counted: Counted::Nothing,
             port: attachment.port,
             attachment: id,
             mtu: attachment.mtu,
@@ -96,7 +103,6 @@ impl Adjacency {
             address,
             nsg: None,
             police: None,
-            meter: None,
         };
         adjacency.follow(attachment);
         Some(adjacency)
@@ -104,11 +110,24 @@ impl Adjacency {
 
     /// Takes over what its attachment asks of packets on the way out.
     pub fn follow(&mut self, attachment: &Attachment) {
-        (self.nsg, self.police, self.meter) = match &attachment.role {
-            Role::Peering(side) => (None, side.police_out, attachment.meter),
-            Role::Subnet(side) => (side.nsg, None, None),
-            Role::CrossConnect(_) | Role::Service(_) | Role::Closed => (None, None, None),
+        (self.nsg, self.police) = match &attachment.role {
+            Role::Peering(side) => (None, side.police_out),
+            Role::Subnet(side) => (side.nsg, None),
+            Role::CrossConnect(_) | Role::Service(_) | Role::Closed => (None, None),
         };
+        if let (Role::Peering(_), Some(meter)) = (&attachment.role, attachment.meter) {
+            self.counted = Counted::Out(meter);
+        }
+    }
+
+    /// The meter that counts packets to this neighbour.
+    pub fn meter(&self) -> Option<MeterId> {
+        if let Counted::Out(meter) = self.counted { Some(meter) } else { None }
+    }
+
+    /// The gateway that packets from on-premises to this neighbour would have taken.
+    pub fn fastpath(&self) -> Option<GatewayId> {
+        if let Counted::Past(gateway) = self.counted { Some(gateway) } else { None }
     }
 }
 

@@ -48,13 +48,12 @@ fn add_bulk(bytes: &[u8]) -> u16 {
 
 /// Folds a sum to 16 bits, carries added back in.
 #[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "four folds leave 16 bits")]
+#[expect(clippy::cast_possible_truncation, reason = "halves are what is wanted")]
 pub const fn fold(sum: u64) -> u16 {
-    let sum = (sum >> 32) + (sum & 0xffff_ffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    let sum = (sum >> 16) + (sum & 0xffff);
-    sum as u16
+    let (sum, carry) = ((sum >> 32) as u32).overflowing_add(sum as u32);
+    let sum = sum + carry as u32;
+    // The upper half of this is the sum of both halves, with the carry of the lower one.
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The checksum of `bytes`: what a header's field holds when its own place counts as zero.
@@ -67,6 +66,17 @@ pub fn of(bytes: &[u8]) -> u16 {
 #[inline]
 pub fn pseudo_header(src: u32, dst: u32, proto: u8, l4_len: u16) -> u64 {
     u64::from(src) + u64::from(dst) + u64::from(proto) + u64::from(l4_len)
+}
+
+/// The header checksum of an IPv4 packet whose time to live got `hops` less: what
+/// [`Delta::word`] makes of it, with the one case of it that can be (RFC 1141 as mended by
+/// RFC 1624: a sum never becomes all ones).
+#[inline(always)]
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "a carry is folded back in")]
+pub const fn less_time(field: u16, hops: u8) -> u16 {
+    let sum = field as u32 + ((hops as u32) << 8);
+    (sum + (sum >= 0xffff) as u32) as u16
 }
 
 /// A pending change to checksums: the sum of `!old + new` over all words that changed

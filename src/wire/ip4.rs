@@ -5,6 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Shortest header in bytes.
 pub const HEADER: usize = 20;
+/// Where the header checksum stands.
+pub const CHECKSUM: usize = 10;
 /// The first byte of such a header without options: version and header length.
 pub const PLAIN_FIRST_BYTE: u8 = 0x45;
 /// The don't-fragment bit of `flags_fragment`.

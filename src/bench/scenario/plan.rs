@@ -123,7 +123,9 @@ impl Plan {
     }
 
     fn to_onprem(&self, id: AdjacencyId) -> bool {
-        self.compiled.tables.adjacency(id).to_onprem
+        let tables = &self.compiled.tables;
+        let attachment = tables.attachment(tables.adjacency(id).attachment);
+        matches!(attachment.role, Role::Peering(_))
     }
 
     /// The ids of the next hops that are wanted.

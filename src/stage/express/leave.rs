@@ -2,18 +2,18 @@
 //! and off it goes; links' bandwidth, meters and gateways count it, many packets at once.
 
 use super::place::Routed;
-use super::{Packet, Purse, Ready, Scratch, through};
+use super::{Leaving, Packet, Purse, Ready, Scratch, through};
 use crate::frame::{BATCH, Batch, Frame, Outgoing};
-use crate::ids::{Direction, GatewayId, MeterId, PolicerId};
+use crate::ids::{Direction, GatewayId, PolicerId};
 use crate::neighbour::Word;
-use crate::stage::police::size_cost;
+use crate::stage::police::sizes_cost;
 use crate::stage::{Context, Outbox, meter};
 use crate::tables::counters::{GatewayCounters, INSTANCES};
 use crate::tables::gateway::{Gateway, GatewayLimits};
-use crate::tables::next_hop::{HEADER_ROOM, spread};
+use crate::tables::next_hop::{Counted, HEADER_ROOM, spread};
 use crate::tables::{Adjacency, Counters, Tables};
 use crate::time::Now;
-use crate::wire::checksum::Delta;
+use crate::wire::checksum;
 
 /// Where packets came in, and how they go.
 pub(super) struct Way<'a> {
@@ -24,30 +24,31 @@ pub(super) struct Way<'a> {
 }
 
 impl Way<'_> {
-    /// Sends the first `len` packets that are ready. Where a limit had room when it was looked at
-    /// and has none now, since another worker was faster, they stay.
+    /// Sends the packets that are `ready`. Where a limit had room when it was looked at and has none
+    /// now, since another worker was faster, they stay.
     #[inline(always)]
     pub(super) fn leave<const L2: usize>(
         &self,
         cx: &mut Context<'_>,
         batch: &mut Batch,
-        len: usize,
+        ready: Ready,
     ) {
         let Context { tables, counters, .. } = *cx;
         let Outbox { ports, express, .. } = &mut *cx.out;
-        let Scratch { packets, ready, .. } = &mut **express;
-        let len = self.pay(tables, packets, &mut ready[..len]);
-        if len == 0 {
+        let Scratch { packets, leaving, .. } = &mut **express;
+        let ready = self.pay(tables, packets, leaving, ready);
+        if ready.len == 0 {
             return;
         }
-        let ready = &ready[..len];
-        let mut tally = Tally::new(counters, self);
-        self.send::<L2>(tables, batch, ports, (packets, ready), &mut tally);
-        let bytes = tally.end();
-        meter(counters, self.place.meter, Direction::ToAzure, (len as u64, bytes));
+        let leaving = &leaving[..ready.len.min(BATCH)];
+        let past = self.place.from_onprem && self.via.is_none();
+        let tally = Tally { counters, past, counted: Counted::Nothing, packets: 0, bytes: 0 };
+        self.send::<L2>(tables, batch, ports, (packets, leaving), tally);
+        let figures = (ready.len as u64, ready.bytes);
+        meter(counters, self.place.meter, Direction::ToAzure, figures);
         if let Some(id) = self.via {
-            let each = ready.iter().map(|own| own.packet_of(packets));
-            count_through(counters.gateway(id), tables.gateway(id), (len as u64, bytes), each);
+            let each = leaving.iter().map(|own| own.packet_of(packets));
+            count_through(counters.gateway(id), tables.gateway(id), figures, each);
         }
     }
 
@@ -57,66 +58,107 @@ impl Way<'_> {
         tables: &Tables,
         batch: &mut Batch,
         ports: &mut [Vec<Outgoing>],
-        (packets, ready): (&[Packet; BATCH], &[Ready]),
-        tally: &mut Tally<'_>,
+        (packets, leaving): (&[Packet; BATCH], &[Leaving]),
+        mut tally: Tally<'_>,
     ) {
         let hops = if self.via.is_some() { through::HOPS } else { 1 };
-        for own in ready {
+        let (adjacencies, at) = (&tables.adjacencies[..], self.purse.arrival);
+        let mut gone = 0;
+        for own in leaving {
             let packet = own.packet_of(packets);
-            let adjacency = tables.adjacency(own.adjacency);
-            let (mut frame, row) = batch.take_frame(usize::from(packet.at) % BATCH);
+            let adjacency = &adjacencies[own.adjacency.index()];
+            let place = usize::from(packet.at) % BATCH;
+            gone |= 1 << place;
+            let (mut frame, row) = batch.lift(place);
             let l3 = usize::from(row.off) + L2;
             dress(&mut frame, l3, adjacency, own.word, hops);
             let size = u16::from(adjacency.header_size);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
             let off = (l3 as u16).wrapping_sub(size);
-            let (len, order, at) = (size.wrapping_add(packet.ip_len), packet.at, row.arrival);
+            let (len, order) = (size.wrapping_add(packet.ip_len), packet.at);
             ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at });
-            tally.note(adjacency, packet);
+            tally.note(adjacency.counted, packet.ip_len);
         }
+        batch.let_go(gone);
+        tally.flush();
     }
 
-    /// Pays for the packets that are ready, those of one policer at once, and returns how many are
-    /// left. Where another worker was faster with the second limit the first was paid for nothing:
-    /// too little passes then, never too much.
+    /// Pays for the packets that are ready, those of one policer at once, and returns those that
+    /// are left. Where another worker was faster with the second limit the first was paid for
+    /// nothing: too little passes then, never too much.
     #[inline(always)]
-    fn pay(&self, tables: &Tables, packets: &[Packet; BATCH], ready: &mut [Ready]) -> usize {
+    fn pay(
+        &self,
+        tables: &Tables,
+        packets: &[Packet; BATCH],
+        leaving: &mut [Leaving; BATCH],
+        ready: Ready,
+    ) -> Ready {
         let gateway = self.via.and_then(|id| tables.gateway(id).limits.as_ref());
-        let policer = |own: &Ready| self.place.police.or(tables.adjacency(own.adjacency).police);
-        let (mut kept, mut start) = (0, 0);
-        while start < ready.len() {
-            let first = policer(&ready[start]);
-            let same = |own: &&Ready| self.place.police.is_some() || policer(own) == first;
-            let count = ready[start..].iter().take_while(same).count();
-            let together = ready[start..start + count].iter().map(|own| own.packet_of(packets));
-            if pay_together(tables, gateway, (first, self.purse.arrival), together) {
-                ready.copy_within(start..start + count, kept);
-                kept += count;
-            }
-            start += count;
+        let limits = Limits { tables, gateway, arrival: self.purse.arrival };
+        let leaving = &mut leaving[..ready.len.min(BATCH)];
+        if self.place.police.is_some() {
+            let each = leaving.iter().map(|own| own.packet_of(packets));
+            let paid = limits.pay(self.place.police, ready, each);
+            return if paid { ready } else { Ready::default() };
         }
-        kept
+        limits.pay_by_link(packets, leaving)
     }
 }
 
-/// Pays a link's policer and a gateway's for packets that came at one time.
-#[inline(always)]
-fn pay_together<'a>(
-    tables: &Tables,
-    gateway: Option<&GatewayLimits>,
-    (policer, arrival): (Option<PolicerId>, Now),
-    packets: impl ExactSizeIterator<Item = &'a Packet> + Clone,
-) -> bool {
-    let ip_len = |packet: &Packet| u32::from(packet.ip_len);
-    let paid = policer.is_none_or(|id| {
-        let policer = tables.policer(id);
-        let cost = packets.clone().map(|packet| size_cost(policer, ip_len(packet))).sum();
-        policer.bucket.admit(arrival, cost)
-    });
-    paid && gateway.is_none_or(|limits| {
-        let bytes = packets.clone().map(|packet| u64::from(ip_len(packet))).sum();
-        limits.packets.admit(arrival, packets.len() as u64) && limits.bits.admit(arrival, bytes)
-    })
+/// What packets are paid to.
+struct Limits<'a> {
+    tables: &'a Tables,
+    gateway: Option<&'a GatewayLimits>,
+    arrival: Now,
+}
+
+impl Limits<'_> {
+    /// Pays a link's policer and the gateway's for `packets`, which are `ready` together.
+    #[inline(always)]
+    fn pay<'a>(
+        &self,
+        policer: Option<PolicerId>,
+        ready: Ready,
+        packets: impl Iterator<Item = &'a Packet>,
+    ) -> bool {
+        let paid = policer.is_none_or(|id| {
+            let policer = self.tables.policer(id);
+            let sizes = packets.map(|packet| u32::from(packet.ip_len));
+            let cost = sizes_cost(policer, (ready.len as u64, ready.bytes), sizes);
+            policer.bucket.admit(self.arrival, cost)
+        });
+        paid && self.gateway.is_none_or(|limits| {
+            limits.packets.admit(self.arrival, ready.len as u64)
+                && limits.bits.admit(self.arrival, ready.bytes)
+        })
+    }
+
+    /// Pays for packets that leave by several links; those that are paid for move to the front.
+    #[inline(never)]
+    fn pay_by_link(&self, packets: &[Packet; BATCH], leaving: &mut [Leaving]) -> Ready {
+        let adjacencies = &self.tables.adjacencies[..];
+        let policer = |own: &Leaving| adjacencies[own.adjacency.index()].police;
+        let (mut kept, mut start) = (Ready::default(), 0);
+        while start < leaving.len() {
+            let first = policer(&leaving[start]);
+            let same = leaving[start..].iter().take_while(|own| policer(own) == first);
+            let group = same.fold(Ready::default(), |group, own| Ready {
+                len: group.len.wrapping_add(1),
+                bytes: group.bytes.wrapping_add(u64::from(own.packet_of(packets).ip_len)),
+                grouped: false,
+            });
+            let end = start.wrapping_add(group.len);
+            let each = leaving[start..end].iter().map(|own| own.packet_of(packets));
+            if self.pay(first, group, each) {
+                leaving.copy_within(start..end, kept.len);
+                kept.len = kept.len.wrapping_add(group.len);
+                kept.bytes = kept.bytes.wrapping_add(group.bytes);
+            }
+            start = end;
+        }
+        kept
+    }
 }
 
 /// Writes the adjacency's header before the packet at `l3`, and takes from its time to live. The
@@ -130,78 +172,49 @@ fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: 
     let start = HEADER_ROOM.wrapping_sub(usize::from(adjacency.header_size));
     let macs: &mut [u8; 8] = header[start..].first_chunk_mut().expect("two addresses");
     *macs = (u64::from_be_bytes(*macs) | word.mac_in_front()).to_be_bytes();
-    let old = u16::from_be_bytes([ip[8], ip[9]]);
     let sum = u16::from_be_bytes([ip[10], ip[11]]);
-    let new = old.wrapping_sub(u16::from(hops) << 8);
-    let sum = Delta::NONE.word(old, new).apply(sum).to_be_bytes();
-    ip[8..10].copy_from_slice(&new.to_be_bytes());
-    ip[10..12].copy_from_slice(&sum);
+    ip[8] = ip[8].wrapping_sub(hops);
+    ip[10..12].copy_from_slice(&checksum::less_time(sum, hops).to_be_bytes());
 }
 
-/// What one counter gets: those of packets that come one after the other are added up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Counted {
-    Out(MeterId),
-    Past(GatewayId),
-}
-
-/// Counts packets that leave.
+/// Counts packets that leave: those that come one after the other are added up.
 struct Tally<'a> {
     counters: &'a Counters,
     /// Whether what does not leave by a link may have gone past a gateway.
     past: bool,
-    key: Option<Counted>,
+    counted: Counted,
     packets: u64,
     bytes: u64,
-    /// Of all packets.
-    sum: u64,
 }
 
-impl<'a> Tally<'a> {
-    fn new(counters: &'a Counters, way: &Way<'_>) -> Self {
-        let past = way.place.from_onprem && way.via.is_none();
-        Self { counters, past, key: None, packets: 0, bytes: 0, sum: 0 }
-    }
-
+impl Tally<'_> {
     #[inline(always)]
-    fn note(&mut self, adjacency: &Adjacency, packet: &Packet) {
-        let key = if adjacency.to_onprem {
-            adjacency.meter.map(Counted::Out)
-        } else {
-            adjacency.fastpath.filter(|_| self.past).map(Counted::Past)
-        };
-        if key != self.key {
+    fn note(&mut self, counted: Counted, ip_len: u16) {
+        if counted != self.counted {
             self.flush();
-            self.key = key;
+            self.counted = counted;
         }
         self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(u64::from(packet.ip_len));
+        self.bytes = self.bytes.wrapping_add(u64::from(ip_len));
     }
 
     #[inline(never)]
     fn flush(&mut self) {
         let (packets, bytes) = (self.packets, self.bytes);
-        match self.key {
-            Some(Counted::Out(id)) => {
+        match self.counted {
+            Counted::Out(id) => {
                 let meter = self.counters.meter(id);
                 meter.out_packets.add(packets);
                 meter.out_bytes.add(bytes);
             }
-            Some(Counted::Past(id)) => {
+            Counted::Past(id) if self.past => {
                 let gateway = self.counters.gateway(id);
                 gateway.fastpath_packets.add(packets);
                 gateway.fastpath_bytes.add(bytes);
             }
-            None => {}
+            Counted::Past(_) | Counted::Nothing => {}
         }
-        self.sum += bytes;
         (self.packets, self.bytes) = (0, 0);
-    }
-
-    /// The bytes of all packets.
-    fn end(mut self) -> u64 {
-        self.flush();
-        self.sum
     }
 }
 

@@ -12,29 +12,43 @@
 //! | `place` | where did these frames come in, and what do all of that place have in common |
 //! | `plain` | is this packet plain |
 //! | `through` | does its gateway let it through |
+//! | `groups` | do the security groups know its flow |
 //! | `leave` | what does it look like on the way out |
+//! | `way_out` | can it leave by what look-up found |
+//! | `purse` | does every limit have room for a whole batch |
+//! | `pauses` | is it worth trying |
 //! | `translate` | which session of a provider's NAT does it have, and what becomes of it |
+//! | `cross` | which frames cross the provider's edge as they are, but for their tags |
+//! | `retag` | what do they look like then |
 //!
 //! - **Reads** the frame; `off`, `len`, `port`, `arrival`, `flags`, `gso_size`.
 //! - **Writes** the frame, the counters of meters and gateways, tokens, flows and sessions; rows of
 //!   packets that stay, which *validate* fills anew.
 //! - **Ends** nothing; sends.
 
+mod cross;
+mod groups;
 mod leave;
+mod pauses;
 mod place;
 mod plain;
+mod purse;
+mod retag;
 mod through;
 mod translate;
+mod way_out;
 
 use super::Context;
 use crate::frame::{BATCH, Batch, Bits};
-use crate::ids::{AdjacencyId, AttachmentId, NextHopId, PolicerId};
-use crate::nat::{Lookup, SessionId};
+use crate::ids::{AdjacencyId, NextHopId};
 use crate::neighbour::Word;
-use crate::tables::{LinkPolicer, NextHop, Tables};
-use crate::time::Now;
+use crate::tables::{NextHop, Tables};
 use crate::wire::{eth, vlan};
+use pauses::Pauses;
 use place::{Place, Routed};
+use purse::Purse;
+use translate::Crossing;
+use way_out::WayOut;
 
 /// How many places a batch's frames are looked at for; what came in elsewhere takes the stages.
 const PLACES: usize = 4;
@@ -42,7 +56,8 @@ const PLACES: usize = 4;
 const SINGLE: usize = eth::HEADER + vlan::TAG;
 const DOUBLE: usize = eth::HEADER + 2 * vlan::TAG;
 
-/// What is known of one packet on this way.
+/// What is known of one packet on this way: its size, its time to live and its place; the rest
+/// where its flow matters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Packet {
     src: u32,
@@ -61,7 +76,7 @@ struct Packet {
 
 /// A packet that nothing stands in the way of.
 #[derive(Clone, Copy, Debug, Default)]
-struct Ready {
+struct Leaving {
     /// The neighbour's word, with its MAC address.
     word: Word,
     adjacency: AdjacencyId,
@@ -69,7 +84,7 @@ struct Ready {
     packet: u8,
 }
 
-impl Ready {
+impl Leaving {
     #[inline(always)]
     fn packet_of<'a>(&self, packets: &'a [Packet; BATCH]) -> &'a Packet {
         &packets[usize::from(self.packet) % BATCH]
@@ -83,10 +98,8 @@ pub struct Scratch {
     /// The same packets' destinations, and what they lead to.
     dst: [u32; BATCH],
     hops: [NextHopId; BATCH],
-    ready: [Ready; BATCH],
-    /// By place in the batch, what *translate* found.
-    lookups: [Lookup; BATCH],
-    sessions: [SessionId; BATCH],
+    leaving: [Leaving; BATCH],
+    crossing: [Crossing; BATCH],
     pauses: Pauses,
 }
 
@@ -96,10 +109,9 @@ impl Default for Scratch {
             packets: [Packet::default(); BATCH],
             dst: [0; BATCH],
             hops: [NextHopId(0); BATCH],
-            ready: [Ready::default(); BATCH],
-            lookups: [Lookup::default(); BATCH],
-            sessions: [SessionId::default(); BATCH],
-            pauses: Pauses([0; PAUSES]),
+            leaving: [Leaving::default(); BATCH],
+            crossing: [Crossing::NONE; BATCH],
+            pauses: Pauses::default(),
         }
     }
 }
@@ -108,14 +120,14 @@ impl Default for Scratch {
 impl Scratch {
     /// Tries every place again.
     pub(crate) fn resume(&mut self) {
-        self.pauses.0.fill(0);
+        self.pauses = Pauses::default();
     }
 }
 
 /// Forwards the plain packets of a batch as it was received; the others stay.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
     let mut left = batch.live();
-    let mut purse = None;
+    let Some(purse) = Purse::of(batch) else { return };
     for _ in 0..PLACES {
         if left == 0 {
             return;
@@ -129,46 +141,13 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
         if cx.out.express.pauses.holds(id) {
             return;
         }
-        let purse = purse.get_or_insert_with(|| Purse::of(batch));
-        if !purse.at_once {
-            return;
-        }
         let seen = match place.size() {
-            eth::HEADER => one_place::<{ eth::HEADER }>(cx, batch, &place, purse, left),
-            SINGLE => one_place::<SINGLE>(cx, batch, &place, purse, left),
-            _ => one_place::<DOUBLE>(cx, batch, &place, purse, left),
+            eth::HEADER => one_place::<{ eth::HEADER }>(cx, batch, &place, &purse, left),
+            SINGLE => one_place::<SINGLE>(cx, batch, &place, &purse, left),
+            _ => one_place::<DOUBLE>(cx, batch, &place, &purse, left),
         };
         cx.out.express.pauses.judge(id, seen, seen & batch.live());
         left &= !seen;
-    }
-}
-
-/// Where most packets were left to the stages of late, trying is in vain for a while: a security
-/// group decides there, sessions begin, or a limit is reached.
-#[derive(Debug)]
-struct Pauses([u8; PAUSES]);
-
-/// Attachments far apart share a pause.
-const PAUSES: usize = 256;
-/// Batches that are not tried.
-const PAUSE: u8 = 64;
-/// Packets of a batch that tell something about those that follow.
-const WORTH_JUDGING: u32 = 4;
-
-impl Pauses {
-    /// Whether a batch that begins at `id` is not tried.
-    fn holds(&mut self, id: AttachmentId) -> bool {
-        let left = &mut self.0[id.index() % PAUSES];
-        let holds = *left > 0;
-        *left = left.saturating_sub(1);
-        holds
-    }
-
-    /// Of the packets that were `seen`, some were `left`.
-    fn judge(&mut self, id: AttachmentId, seen: u64, left: u64) {
-        if seen.count_ones() >= WORTH_JUDGING && left.count_ones() * 2 > seen.count_ones() {
-            self.0[id.index() % PAUSES] = PAUSE;
-        }
     }
 }
 
@@ -182,6 +161,7 @@ fn one_place<const L2: usize>(
     match place {
         Place::Routed(place) => routed::<L2>(cx, batch, place, purse, set),
         Place::Translated(place) => translate::all::<L2>(cx, batch, place, purse, set),
+        Place::Crossed(place) => cross::all::<L2>(cx, batch, place, purse, set),
     }
 }
 
@@ -194,7 +174,12 @@ fn routed<const L2: usize>(
     set: u64,
 ) -> u64 {
     let tables = cx.tables;
-    let (seen, len) = choose::<L2>(tables, batch, place, &mut cx.out.express, set);
+    let scratch = &mut *cx.out.express;
+    let (seen, len) = if place.hashed {
+        choose::<L2, true>(tables, batch, place, scratch, set)
+    } else {
+        choose::<L2, false>(tables, batch, place, scratch, set)
+    };
     let affords = |policer| purse.affords(tables.policer(policer));
     if len == 0 || !place.police.is_none_or(affords) {
         return seen;
@@ -203,32 +188,45 @@ fn routed<const L2: usize>(
     tables.fib(place.vrf).lookup_batch(&dst[..len], &mut hops[..len]);
     let found = lead(tables, place, purse, &mut cx.out.express, len);
     let mut way = leave::Way { place, purse, via: None };
-    way.leave::<L2>(cx, batch, found.ready);
+    let ready = in_groups::<L2>(cx, batch, (place, purse), (found.ready, place.hashed));
+    way.leave::<L2>(cx, batch, ready);
     let mut gateways = found.gateways;
     while gateways != 0 {
         let first = gateways.trailing_zeros() as usize;
         let NextHop::Gateway(id) = tables.next_hop(cx.out.express.hops[first]) else {
             unreachable!("a gateway was found");
         };
-        let (tried, ready) = through::run(cx, batch, place, purse, (id, gateways));
+        let (tried, ready) = through::run::<L2>(cx, batch, place, purse, (id, gateways));
         gateways &= !tried;
         way.via = Some(id);
+        let ready = in_groups::<L2>(cx, batch, (place, purse), (ready, true));
         way.leave::<L2>(cx, batch, ready);
     }
     seen
 }
 
+/// Leaves those that no security group has to be asked about, or that it knows.
+#[inline(always)]
+fn in_groups<const L2: usize>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    (place, purse): (&Routed<'_>, &Purse),
+    (ready, hashed): (Ready, bool),
+) -> Ready {
+    if ready.grouped { groups::ask::<L2>(cx, batch, place, purse, (ready, hashed)) } else { ready }
+}
+
 /// Picks the plain packets of `set` that came in at `place`; returns all that came in there, and
 /// how many were picked. A function of its own, as all loops here are: they need every register.
 #[inline(never)]
-fn choose<const L2: usize>(
+fn choose<const L2: usize, const HASHED: bool>(
     tables: &Tables,
     batch: &mut Batch,
     place: &Routed<'_>,
     scratch: &mut Scratch,
     set: u64,
 ) -> (u64, usize) {
-    let (mut seen, mut len) = (0, 0);
+    let (mut seen, mut len) = (0, 0_usize);
     for i in Bits(set) {
         let (frame, row) = batch.both(i);
         let head = place::head(frame, row);
@@ -236,25 +234,46 @@ fn choose<const L2: usize>(
             continue;
         }
         seen |= 1 << i;
-        // Written past the end when it is not taken: the next one overwrites it.
+        let Some(size) = plain::size::<L2>(head, row) else { continue };
         let packet = &mut scratch.packets[len % BATCH];
-        let mut taken = plain::read::<L2>(head, row, packet);
-        scratch.dst[len % BATCH] = packet.dst;
-        if place.hashed {
+        (packet.at, packet.ip_len, packet.ttl) = (row.order, size, plain::ttl::<L2>(head));
+        scratch.dst[len % BATCH] = plain::dst::<L2>(head);
+        if HASHED {
+            packet.read::<L2>(head);
             packet.hash = packet.hash5(tables.hash_seed);
-            taken &= place.takes(packet);
+            len = len.wrapping_add(usize::from(place.takes(packet)));
+        } else {
+            len = len.wrapping_add(1);
         }
-        len = len.wrapping_add(usize::from(taken));
     }
     (seen, len)
 }
 
 /// What look-up made of a place's packets.
 struct Found {
-    /// How many are ready to leave.
-    ready: usize,
+    /// Those that are ready to leave.
+    ready: Ready,
     /// Those for a gateway, as bits.
     gateways: u64,
+}
+
+/// Packets that are ready to leave: how many, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ready {
+    len: usize,
+    bytes: u64,
+    /// Whether a security group has to be asked about some of them.
+    grouped: bool,
+}
+
+impl Ready {
+    /// Adds one, which goes to its place among `list`.
+    #[inline(always)]
+    fn add(&mut self, list: &mut [Leaving; BATCH], k: usize, packet: &Packet, own: Leaving) {
+        list[self.len % BATCH] = Leaving { packet: packet_number(k), ..own };
+        self.len = self.len.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(u64::from(packet.ip_len));
+    }
 }
 
 /// Where the first `len` packets of `scratch` lead by what was looked up.
@@ -266,102 +285,25 @@ fn lead(
     scratch: &mut Scratch,
     len: usize,
 ) -> Found {
-    let mut found = Found { ready: 0, gateways: 0 };
-    let Scratch { packets, hops, ready, .. } = scratch;
+    let mut found = Found { ready: Ready::default(), gateways: 0 };
+    let Scratch { packets, hops, leaving, .. } = scratch;
     for hop in &hops[..len] {
         tables.prefetch(*hop);
     }
-    let mut way_out = WayOut { tables, purse, inward: place.police.is_some(), asked: None };
-    for k in 0..len.min(BATCH) {
-        let hop = tables.next_hop(hops[k]);
+    let mut way_out = WayOut::new(tables, place, purse);
+    for (k, (hop, packet)) in hops[..len].iter().zip(&*packets).enumerate() {
+        let hop = way_out.next_hop(*hop);
         if matches!(hop, NextHop::Gateway(_)) {
             found.gateways |= 1 << k;
-        } else if let Some(own) = way_out.of(hop, &packets[k], place.hashed) {
-            ready[found.ready % BATCH] = Ready { packet: packet_number(k), ..own };
-            found.ready = found.ready.wrapping_add(1);
+        } else if let Some(own) = way_out.of(hop, packet, place.hashed) {
+            found.ready.add(leaving, k, packet, own);
         }
     }
+    found.ready.grouped = way_out.grouped;
     found
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
 fn packet_number(k: usize) -> u8 {
     k as u8
-}
-
-/// Decides whether packets can leave by what look-up found.
-struct WayOut<'a> {
-    tables: &'a Tables,
-    purse: &'a Purse,
-    /// Whether a link's bandwidth was asked on the way in.
-    inward: bool,
-    /// The last link's bandwidth that was looked at on the way out, and whether it suffices.
-    asked: Option<(PolicerId, bool)>,
-}
-
-impl WayOut<'_> {
-    #[inline(always)]
-    fn of(&mut self, hop: NextHop, packet: &Packet, hashed: bool) -> Option<Ready> {
-        let id = match hop {
-            NextHop::Adjacency(id) => id,
-            NextHop::Paths(group) if hashed => {
-                self.tables.path_group(group).choose(packet.hash, &self.tables.words)?
-            }
-            _ => return None,
-        };
-        let adjacency = self.tables.adjacency(id);
-        let word = self.tables.words.load(adjacency.neighbour);
-        let open = adjacency.nsg.is_none()
-            && packet.ip_len <= adjacency.mtu
-            && word.is_reachable()
-            && adjacency.police.is_none_or(|policer| self.affords(policer));
-        open.then_some(Ready { word, adjacency: id, packet: 0 })
-    }
-
-    #[inline(always)]
-    fn affords(&mut self, policer: PolicerId) -> bool {
-        if let Some((known, affords)) = self.asked
-            && known == policer
-        {
-            return affords;
-        }
-        let affords = !self.inward && self.purse.affords(self.tables.policer(policer));
-        self.asked = Some((policer, affords));
-        affords
-    }
-}
-
-/// What a batch could cost at most. A limit that has room for that refuses none of its packets,
-/// and so it does not matter in which order they ask: the stages see some of them later. That holds
-/// for packets of one time, as a port's batches are; a replay's others take the stages.
-#[derive(Debug)]
-struct Purse {
-    packets: u64,
-    bytes: u64,
-    /// When the first of the batch came.
-    arrival: Now,
-    /// Whether all came then.
-    at_once: bool,
-}
-
-/// More than headers, tags and pieces can add to a packet's bytes.
-const AROUND: u64 = 512;
-
-impl Purse {
-    fn of(batch: &Batch) -> Self {
-        let live = batch.live();
-        let packets = u64::from(live.count_ones());
-        let arrival = batch.row(live.trailing_zeros() as usize % BATCH).arrival;
-        let (mut bytes, mut others) = (packets * AROUND, 0);
-        for i in Bits(live) {
-            let row = batch.row(i);
-            bytes = bytes.wrapping_add(u64::from(row.len));
-            others |= row.arrival.0 ^ arrival.0;
-        }
-        Self { packets, bytes, arrival, at_once: others == 0 }
-    }
-
-    fn affords(&self, policer: &LinkPolicer) -> bool {
-        policer.bucket.holds(self.arrival, self.bytes)
-    }
 }

@@ -1,10 +1,11 @@
 //! Where did these frames come in, and what do all frames of that place have in common?
 
 use super::Packet;
+use super::retag::Retag;
 use crate::flow;
 use crate::frame::{Batch, FRAME_SIZE, Row};
-use crate::ids::{AttachmentId, MeterId, NatId, PolicerId, VrfId, WorkerId};
-use crate::stage::{Context, classify, validate};
+use crate::ids::{AttachmentId, MeterId, NatId, NsgId, PolicerId, VrfId, WorkerId};
+use crate::stage::{Context, classify, steer, validate};
 use crate::tables::{CrossConnect, Role, Tables};
 use crate::wire::eth::{self, ether_type};
 use crate::wire::ip4;
@@ -63,6 +64,8 @@ pub(super) enum Place<'a> {
     Routed(Routed<'a>),
     /// Where packets are translated.
     Translated(Translated<'a>),
+    /// Where frames cross the provider's edge.
+    Crossed(Crossed<'a>),
 }
 
 /// A routed attachment.
@@ -75,6 +78,8 @@ pub(super) struct Routed<'a> {
     pub(super) police: Option<PolicerId>,
     /// On an edge's side of a peering.
     pub(super) from_onprem: bool,
+    /// The security group of a subnet.
+    pub(super) group: Option<NsgId>,
     /// Whether packets need their hash at once: to find the one of several paths, or the worker
     /// that owns their flow.
     pub(super) hashed: bool,
@@ -84,11 +89,16 @@ pub(super) struct Routed<'a> {
 
 /// A provider's side of a Microsoft peering.
 pub(super) struct Translated<'a> {
-    pub(super) pattern: Pattern,
-    pub(super) id: AttachmentId,
-    pub(super) cross: &'a CrossConnect,
     pub(super) nat: NatId,
+    pub(super) crossed: Crossed<'a>,
+}
+
+/// A provider's side of a peering.
+pub(super) struct Crossed<'a> {
+    pub(super) pattern: Pattern,
+    pub(super) cross: &'a CrossConnect,
     pub(super) meter: Option<MeterId>,
+    pub(super) retag: Retag,
 }
 
 impl<'a> Place<'a> {
@@ -110,10 +120,17 @@ impl<'a> Place<'a> {
         let attachment = tables.attachment(id);
         let head = head(frame, &row);
         if let Role::CrossConnect(cross) = &attachment.role {
-            let nat = cross.nat.filter(|_| head[0] & GROUP == 0)?;
-            let pattern = Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])?;
-            let meter = attachment.meter;
-            return Some((id, Self::Translated(Translated { pattern, id, cross, nat, meter })));
+            let crossed = Crossed {
+                pattern: Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])
+                    .filter(|_| head[0] & GROUP == 0)?,
+                cross,
+                meter: attachment.meter,
+                retag: Retag::to(tables.attachment(cross.out).tags),
+            };
+            return Some(match cross.nat {
+                Some(nat) => (id, Self::Translated(Translated { nat, crossed })),
+                None => (id, Self::Crossed(crossed)),
+            });
         }
         attachment.own().filter(|(own, _)| head[..6] == own.0)?;
         let found = Routed {
@@ -124,23 +141,20 @@ impl<'a> Place<'a> {
             meter: attachment.meter,
             police: None,
             from_onprem: false,
+            group: None,
             hashed: true,
-            shared: false,
+            shared: steer::keeps_flows(tables, &attachment.role)
+                && tables.owners.iter().any(|own| *own != cx.worker),
         };
         let routed = match &attachment.role {
-            Role::Peering(side) if side.sources.is_none() => {
-                let shared = side.stateful && tables.owners.iter().any(|own| *own != cx.worker);
-                Routed {
-                    vrf: side.vrf,
-                    police: side.police_in,
-                    from_onprem: true,
-                    hashed: shared,
-                    shared,
-                    ..found
-                }
-            }
-            // The packet may be for a subnet that has a group where its own has none.
-            Role::Subnet(side) if tables.nsgs.is_empty() => Routed { vrf: side.vrf, ..found },
+            Role::Peering(side) if side.sources.is_none() => Routed {
+                vrf: side.vrf,
+                police: side.police_in,
+                from_onprem: true,
+                hashed: found.shared,
+                ..found
+            },
+            Role::Subnet(side) => Routed { vrf: side.vrf, group: side.nsg, ..found },
             Role::Service(side) => Routed { vrf: side.vrf, ..found },
             _ => return None,
         };
@@ -151,7 +165,8 @@ impl<'a> Place<'a> {
     pub(super) fn size(&self) -> usize {
         match self {
             Place::Routed(place) => place.pattern.size,
-            Place::Translated(place) => place.pattern.size,
+            Place::Translated(place) => place.crossed.pattern.size,
+            Place::Crossed(place) => place.pattern.size,
         }
     }
 }

@@ -4,52 +4,83 @@
 use super::Packet;
 use super::place::HEAD;
 use crate::frame::{Flags, Row};
-use crate::wire::eth::{self, ether_type};
-use crate::wire::{proto, tcp, udp, vlan};
+use crate::nat::{Endpoint, WHOLE};
+use crate::wire::{checksum, proto, tcp, udp};
 
 /// Bytes of an IPv4 header without options.
 const IP: usize = crate::wire::ip4::HEADER;
 
-/// Writes down what the head of a frame with `L2` bytes before its IPv4 header says, and returns
-/// whether the packet is plain; the first byte of that header was looked at.
 #[inline(always)]
-pub(super) fn read<const L2: usize>(head: &[u8; HEAD], row: &Row, packet: &mut Packet) -> bool {
-    let two = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-    let four = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let ip_len = two(L2 + 2);
-    let payload = usize::from(ip_len).wrapping_sub(IP);
-    let (ttl, proto) = (head[L2 + 8], head[L2 + 9]);
-    let (src, dst) = (four(L2 + 12), four(L2 + 16));
+fn two(head: &[u8; HEAD], at: usize) -> u16 {
+    u16::from_be_bytes([head[at], head[at + 1]])
+}
+
+#[inline(always)]
+fn four(head: &[u8; HEAD], at: usize) -> u32 {
+    u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+}
+
+/// Destination of a packet with `L2` bytes before its IPv4 header.
+#[inline(always)]
+pub(super) fn dst<const L2: usize>(head: &[u8; HEAD]) -> u32 {
+    four(head, L2 + 16)
+}
+
+/// Time to live of such a packet.
+#[inline(always)]
+pub(super) fn ttl<const L2: usize>(head: &[u8; HEAD]) -> u8 {
+    head[L2 + 8]
+}
+
+/// IP protocol number of such a packet.
+#[inline(always)]
+pub(super) fn protocol<const L2: usize>(head: &[u8; HEAD]) -> u8 {
+    head[L2 + 9]
+}
+
+/// Source and destination of such a packet.
+#[inline(always)]
+pub(super) fn ends<const L2: usize>(head: &[u8; HEAD]) -> [Endpoint; 2] {
     let l4 = L2 + IP;
-    let whole = match proto {
-        proto::TCP => {
-            let header = usize::from(head[l4 + 12] >> 4) * 4;
-            (tcp::HEADER..=payload).contains(&header)
+    [
+        Endpoint::new(four(head, L2 + 12), two(head, l4)),
+        Endpoint::new(four(head, L2 + 16), two(head, l4 + 2)),
+    ]
+}
+
+/// TCP's flags of a packet that begins with its IPv4 header.
+#[inline(always)]
+pub(super) fn tcp_flags(packet: &[u8; WHOLE]) -> u8 {
+    packet[IP + 13]
+}
+
+/// Total length of such a packet if it is plain; the first byte of its header was looked at.
+/// Branches and no arithmetic: all packets but a few go the same way through here.
+#[inline(always)]
+pub(super) fn size<const L2: usize>(head: &[u8; HEAD], row: &Row) -> Option<u16> {
+    let ip_len = two(head, L2 + 2);
+    let payload = usize::from(ip_len).wrapping_sub(IP);
+    let l4 = L2 + IP;
+    let is_plain = usize::from(ip_len) >= IP
+        && usize::from(ip_len) <= (row.len as usize).wrapping_sub(L2)
+        && match protocol::<L2>(head) {
+            proto::TCP => {
+                let header = usize::from(head[l4 + 12] >> 4) * 4;
+                header >= tcp::HEADER && header <= payload
+            }
+            proto::UDP => {
+                let size = usize::from(two(head, l4 + 4));
+                size >= udp::HEADER && size <= payload
+            }
+            _ => false,
         }
-        proto::UDP => (udp::HEADER..=payload).contains(&usize::from(two(l4 + 4))),
-        _ => false,
-    };
-    *packet = Packet {
-        src,
-        dst,
-        sport: two(l4),
-        dport: two(l4 + 2),
-        ip_len,
-        proto,
-        ttl,
-        at: row.order,
-        hash: packet.hash,
-    };
-    whole
-        & (usize::from(ip_len) >= IP)
-        & (L2 + usize::from(ip_len) <= row.len as usize)
-        & (two(L2 + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0)
-        & (ttl > 1)
-        & ROUTABLE[usize::from(head[L2 + 12])]
-        & ROUTABLE[usize::from(head[L2 + 16])]
-        & is_sum_right(head[L2..L2 + IP].try_into().expect("a header"))
-        & (row.flags == Flags::default())
-        & (row.gso_size == 0)
+        && two(head, L2 + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0
+        && ttl::<L2>(head) > 1
+        && ROUTABLE[usize::from(head[L2 + 12])] & ROUTABLE[usize::from(head[L2 + 16])]
+        && is_sum_right(head[L2..L2 + IP].try_into().expect("a header"))
+        && row.flags == Flags::default()
+        && row.gso_size == 0;
+    is_plain.then_some(ip_len)
 }
 
 const MORE_FRAGMENTS: u16 = 0x2000;
@@ -70,35 +101,22 @@ static ROUTABLE: [bool; 256] = {
 /// Whether a header sums up to nothing (RFC 1071): in any byte order, so in the machine's own.
 #[inline(always)]
 fn is_sum_right(header: &[u8; IP]) -> bool {
-    let (words, []) = header.as_chunks::<4>() else { unreachable!("five words") };
-    let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum::<u64>();
-    // At most five times 2^32: the first fold leaves two words and a little, the second is exact
-    // where all ones is asked for.
-    let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-    (sum & 0xffff) + (sum >> 16) == 0xffff
+    let long = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight"));
+    let last = u32::from_ne_bytes(header[16..].try_into().expect("four"));
+    let (sum, carry) = long(0).overflowing_add(long(8));
+    // At most two carries, which do not overflow what they come from.
+    let (sum, again) = sum.overflowing_add(u64::from(last).wrapping_add(u64::from(carry)));
+    checksum::fold(sum.wrapping_add(u64::from(again))) == 0xffff
 }
 
 impl Packet {
-    /// Fills what NAT reads of the row, from a head with `L2` bytes before the IPv4 header.
+    /// Reads what tells flows apart.
     #[inline(always)]
-    pub(super) fn describe<const L2: usize>(&self, head: &[u8; HEAD], row: &mut Row) {
-        let two = |at: usize| u16::from_be_bytes([head[at], head[at + 1]]);
-        let size = u16::try_from(L2).expect("22 at most");
-        row.l3 = row.off + size;
-        row.l4 = row.l3 + u16::try_from(IP).expect("20");
-        row.ether_type = ether_type::IP4;
-        row.tags = u8::try_from((L2 - eth::HEADER) / vlan::TAG).expect("two at most");
-        if row.tags > 0 {
-            row.outer = two(eth::HEADER);
-        }
-        if row.tags > 1 {
-            row.inner = two(eth::HEADER + vlan::TAG);
-        }
-        (row.src, row.dst) = (self.src, self.dst);
-        (row.sport, row.dport) = (self.sport, self.dport);
-        (row.ip_len, row.proto, row.ttl) = (self.ip_len, self.proto, self.ttl);
-        row.tcp_flags = head[L2 + IP + 13];
-        row.flags = Flags::IP4.with(Flags::L4);
+    pub(super) fn read<const L2: usize>(&mut self, head: &[u8; HEAD]) {
+        let l4 = L2 + IP;
+        (self.src, self.dst) = (four(head, L2 + 12), four(head, L2 + 16));
+        (self.sport, self.dport) = (two(head, l4), two(head, l4 + 2));
+        self.proto = protocol::<L2>(head);
     }
 
     /// The flow's hash.

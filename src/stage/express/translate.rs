@@ -2,16 +2,40 @@
 //! whatever begins or ends a session, leads back inside or has no ports is for the stages.
 
 use super::place::{Translated, head};
-use super::{Packet, Purse, plain};
-use crate::frame::{Batch, Bits};
+use super::{Purse, Ready, Scratch, plain};
+use crate::frame::{BATCH, Batch, Bits, Outgoing};
 use crate::ids::ShardId;
-use crate::nat::{Owner, Side};
-use crate::stage::{Context, meter, nat44, payload, police, rewrite};
+use crate::nat::{FlowKey, Lookup, Proto, SessionId};
+use crate::stage::police::sizes_cost;
+use crate::stage::{Context, meter, nat44};
 use crate::tables::LinkPolicer;
+use crate::wire::proto;
+
+/// A packet that NAT translates, and what was found of its session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Crossing {
+    key: FlowKey,
+    lookup: Lookup,
+    session: SessionId,
+    shard: ShardId,
+    /// Place in the batch.
+    at: u8,
+    ip_len: u16,
+}
+
+impl Crossing {
+    pub(super) const NONE: Self = Self {
+        key: FlowKey::NONE,
+        lookup: Lookup::NONE,
+        session: SessionId::NONE,
+        shard: ShardId(0),
+        at: 0,
+        ip_len: 0,
+    };
+}
 
 /// Forwards those of `set` that came in at `place` and have a session; returns all that came in
-/// there. A function of its own, as all loops here are: they need every register.
-#[inline(never)]
+/// there.
 pub(super) fn all<const L2: usize>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
@@ -19,118 +43,121 @@ pub(super) fn all<const L2: usize>(
     purse: &Purse,
     set: u64,
 ) -> u64 {
-    let tables = cx.tables;
-    let policer = place.cross.police.map(|id| tables.policer(id));
-    let mut chosen = choose::<L2>(cx, batch, place, set);
-    if !policer.is_none_or(|policer| purse.affords(policer)) {
-        return chosen.seen;
+    let policer = place.crossed.cross.police.map(|id| cx.tables.policer(id));
+    let (seen, len) = choose::<L2>(cx, batch, place, set);
+    if len == 0 || !policer.is_none_or(|policer| purse.affords(policer)) {
+        return seen;
     }
-    chosen.find(cx, batch, place);
-    let mut bytes = 0;
-    let mut going = chosen.pay(batch, purse, policer);
-    let out = tables.attachment(place.cross.out);
-    for i in Bits(going) {
-        let (frame, row) = batch.both(i);
-        let nat = &mut cx.shards.shard(ShardId(row.shard)).nats[place.nat.index()];
-        let session = cx.out.express.sessions[i];
-        if let Err(reason) = nat.carry(session, chosen.side(i), &mut frame[..], row) {
-            batch.drop(i, reason);
-            going &= !(1 << i);
-            continue;
-        }
-        let (mut frame, row) = batch.take_frame(i);
-        rewrite::retag(out, &mut frame, row, false);
-        bytes += u64::from(payload(row));
-        cx.out.send(out.port, frame, row);
+    let known = find(cx, place, purse, len);
+    // Another worker may have been faster since the bucket was looked at: then all stay.
+    if known.len == 0 || !policer.is_none_or(|policer| pay(cx, purse, policer, known)) {
+        return seen;
     }
-    let packets = u64::from(going.count_ones());
-    meter(cx.counters, place.meter, place.cross.direction, (packets, bytes));
-    chosen.seen
+    send::<L2>(cx, batch, place, purse, known.len);
+    meter(
+        cx.counters,
+        place.crossed.meter,
+        place.crossed.cross.direction,
+        (known.len as u64, known.bytes),
+    );
+    seen
 }
 
-/// Packets of a batch, as bits.
-struct Chosen {
-    /// All that came in at the place.
-    seen: u64,
-    /// Those that are translated here.
-    members: u64,
-    /// Those of them that come from outside.
-    inward: u64,
-}
-
-/// Picks the plain packets that NAT translates and this worker owns, and fills their rows.
-#[inline(always)]
+/// Picks the plain packets that NAT translates and this worker owns; returns all that came in at
+/// the place, and how many were picked. A function of its own, as all loops here are: they need
+/// every register.
+#[inline(never)]
 fn choose<const L2: usize>(
-    cx: &Context<'_>,
+    cx: &mut Context<'_>,
     batch: &mut Batch,
     place: &Translated<'_>,
     set: u64,
-) -> Chosen {
-    let tables = cx.tables;
+) -> (u64, usize) {
+    let Context { tables, worker, .. } = *cx;
     let entry = tables.nat(place.nat);
-    let mut chosen = Chosen { seen: 0, members: 0, inward: 0 };
+    let list = &mut cx.out.express.crossing;
+    let (mut seen, mut len) = (0, 0_usize);
     for i in Bits(set) {
         let (frame, row) = batch.both(i);
         let head = head(frame, row);
-        if !place.pattern.has(head) {
+        if !place.crossed.pattern.has(head) {
             continue;
         }
-        chosen.seen |= 1 << i;
-        let mut packet = Packet::default();
-        if !plain::read::<L2>(head, row, &mut packet) {
-            continue;
-        }
-        packet.describe::<L2>(head, row);
-        row.attachment = place.id;
-        let Some(side) = nat44::side(entry, place.cross, row) else { continue };
-        let Ok(Owner::Session(shard)) = entry.bindings.owner(side, &frame[..], row) else {
+        seen |= 1 << i;
+        let Some(ip_len) = plain::size::<L2>(head, row) else { continue };
+        let [src, dst] = plain::ends::<L2>(head);
+        let Some(side) = nat44::side_between(entry, place.crossed.cross, src.ip, dst.ip) else {
             continue;
         };
-        row.shard = shard.0;
-        chosen.members |= u64::from(tables.owner(shard) == cx.worker) << i;
-        chosen.inward |= u64::from(side == Side::Out2In) << i;
+        let is_tcp = plain::protocol::<L2>(head) == proto::TCP;
+        let key = FlowKey::between(side, if is_tcp { Proto::Tcp } else { Proto::Udp }, src, dst);
+        let shard = entry.bindings.owner_of(&key);
+        list[len % BATCH] = Crossing { key, shard, at: row.order, ip_len, ..Crossing::NONE };
+        len = len.wrapping_add(usize::from(tables.owner(shard) == worker));
     }
-    chosen
+    (seen, len)
 }
 
-impl Chosen {
-    #[inline(always)]
-    fn side(&self, i: usize) -> Side {
-        if self.inward >> i & 1 == 0 { Side::In2Out } else { Side::Out2In }
+/// Leaves those of the first `len` that have a session. Its memory is asked for first: at many
+/// sessions, waiting for that is most of the work.
+#[inline(never)]
+fn find(cx: &mut Context<'_>, place: &Translated<'_>, purse: &Purse, len: usize) -> Ready {
+    let list = &mut cx.out.express.crossing;
+    let nat = place.nat;
+    for own in &mut list[..len.min(BATCH)] {
+        let shard = cx.shards.nat(own.shard, nat);
+        own.lookup = shard.begin(&own.key);
+        shard.prefetch_index(own.lookup);
     }
+    for own in &list[..len.min(BATCH)] {
+        cx.shards.nat(own.shard, nat).prefetch_session(own.lookup);
+    }
+    let mut known = Ready::default();
+    for k in 0..len.min(BATCH) {
+        let own = list[k];
+        let shard = cx.shards.nat(own.shard, nat);
+        let Some(session) = shard.known(&own.key, own.lookup, purse.arrival) else { continue };
+        list[known.len % BATCH] = Crossing { session, ..own };
+        known.len = known.len.wrapping_add(1);
+        known.bytes = known.bytes.wrapping_add(u64::from(own.ip_len));
+    }
+    known
+}
 
-    /// Leaves those that have a session. Its memory is asked for first: at many sessions, waiting
-    /// for that is most of the work.
-    #[inline(always)]
-    fn find(&mut self, cx: &mut Context<'_>, batch: &Batch, place: &Translated<'_>) {
-        let nat = place.nat.index();
-        let lookups = &mut cx.out.express.lookups;
-        for i in Bits(self.members) {
-            let row = batch.row(i);
-            let shard = &cx.shards.shard(ShardId(row.shard)).nats[nat];
-            lookups[i] = shard.begin(self.side(i), row).expect("a plain packet has ports");
-            shard.prefetch_index(lookups[i]);
-        }
-        for i in Bits(self.members) {
-            let shard = ShardId(batch.row(i).shard);
-            cx.shards.shard(shard).nats[nat].prefetch_session(lookups[i]);
-        }
-        for i in Bits(self.members) {
-            let row = batch.row(i);
-            let shard = &cx.shards.shard(ShardId(row.shard)).nats[nat];
-            match shard.known(self.side(i), row, lookups[i]) {
-                Some(session) => cx.out.express.sessions[i] = session,
-                None => self.members &= !(1 << i),
-            }
-        }
-    }
+fn pay(cx: &Context<'_>, purse: &Purse, policer: &LinkPolicer, known: Ready) -> bool {
+    let list = &cx.out.express.crossing[..known.len.min(BATCH)];
+    let sizes = list.iter().map(|own| u32::from(own.ip_len));
+    let cost = sizes_cost(policer, (known.len as u64, known.bytes), sizes);
+    policer.bucket.admit(purse.arrival, cost)
+}
 
-    /// Pays for the members at once; returns those that go. Else all stay: another worker was faster
-    /// since the bucket was looked at.
-    #[inline(always)]
-    fn pay(&self, batch: &Batch, purse: &Purse, policer: Option<&LinkPolicer>) -> u64 {
-        let Some(policer) = policer else { return self.members };
-        let cost = Bits(self.members).map(|i| police::cost(policer, batch.row(i))).sum();
-        if policer.bucket.admit(purse.arrival, cost) { self.members } else { 0 }
+/// Translates the first `len` and sends them.
+#[inline(never)]
+fn send<const L2: usize>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    place: &Translated<'_>,
+    purse: &Purse,
+    len: usize,
+) {
+    let out = cx.tables.attachment(place.crossed.cross.out);
+    let Scratch { crossing, .. } = &*cx.out.express;
+    let port = &mut cx.out.ports[out.port.index()];
+    let mut gone = 0;
+    for own in &crossing[..len.min(BATCH)] {
+        let at = usize::from(own.at) % BATCH;
+        gone |= 1 << at;
+        let (mut frame, row) = batch.lift(at);
+        let l3 = usize::from(row.off).wrapping_add(L2);
+        let packet = frame[l3..].first_chunk_mut().expect("a packet is there");
+        let shard = cx.shards.nat(own.shard, place.nat);
+        let flags = plain::tcp_flags(packet);
+        shard.carry(own.session, &own.key, (flags, purse.arrival), packet);
+        let size = place.crossed.retag.write::<L2>(&mut frame, l3);
+        let behind = (row.len as usize).wrapping_sub(L2);
+        #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
+        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
+        port.push(Outgoing { frame, off, len, order: own.at, at: purse.arrival });
     }
+    batch.let_go(gone);
 }
