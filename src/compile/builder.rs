@@ -182,7 +182,7 @@ impl<'a> Builder<'a> {
 
     /// Notes that packets to this adjacency would have taken `gateway` without FastPath.
     pub(super) fn bypasses(&mut self, adjacency: AdjacencyId, gateway: GatewayId) {
-        self.adjacencies[adjacency.index()].counted = Counted::Past(gateway);
+        self.adjacencies[adjacency.index()].counted = Counted::past(gateway);
     }
 
     /// The group of these paths, best tier first, made at first mention.

@@ -42,6 +42,9 @@ pub(super) const LEAVES: usize = 1 << 26;
 /// Look-ups that run side by side: a batch of frames.
 const SIDE_BY_SIDE: usize = 64;
 
+/// One of something for each of these.
+type Block<T> = [T; SIDE_BY_SIDE];
+
 /// 64 entries of a chunk.
 #[derive(Debug, FromZeros)]
 #[repr(C)]
@@ -126,65 +129,65 @@ impl Fib {
     pub fn lookup_batch(&self, addrs: &[u32], found: &mut [NextHopId]) {
         for (addrs, found) in addrs.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE)) {
             let len = addrs.len().min(found.len());
+            // In arrays of one length, whose places need no check.
+            let (mut block, mut hops) = ([0; SIDE_BY_SIDE], [NextHopId(0); SIDE_BY_SIDE]);
+            block[..len].copy_from_slice(&addrs[..len]);
             match self.wide.get() {
-                Some(wide) => self.lookup_wide(wide, &addrs[..len], &mut found[..len]),
-                None => self.lookup_compact(&addrs[..len], &mut found[..len]),
+                Some(wide) => self.lookup_wide(wide, &block, &mut hops, len),
+                None => self.lookup_compact(&block, &mut hops, len),
             }
+            found[..len].copy_from_slice(&hops[..len]);
         }
     }
 
     /// A loop a level: loads of one loop do not wait for each other. The second level has no branch
     /// that must be guessed: an address that is done takes the way of the rest through chunk 0.
     #[inline]
-    fn lookup_compact(&self, addrs: &[u32], found: &mut [NextHopId]) {
+    fn lookup_compact(&self, addrs: &Block<u32>, found: &mut Block<NextHopId>, len: usize) {
         let mut entries = [0; SIDE_BY_SIDE];
-        let mut chunks = 0;
-        for (addr, entry) in addrs.iter().zip(&mut entries) {
-            *entry = self.root_entry(*addr);
-            chunks |= *entry & CHUNK;
+        let mut all = 0;
+        for i in 0..len.min(SIDE_BY_SIDE) {
+            entries[i] = self.root_entry(addrs[i]);
+            all |= entries[i];
         }
-        let mut deeper = 0u64;
-        if chunks != 0 {
-            for (i, (addr, entry)) in addrs.iter().zip(&mut entries).enumerate() {
+        if all & CHUNK != 0 {
+            for i in 0..len.min(SIDE_BY_SIDE) {
+                let entry = entries[i];
                 let is_chunk = (entry.cast_signed() >> 31).cast_unsigned();
-                let (value, under) = self.chunk_entry(*entry & is_chunk, addr >> 8, 0);
-                *entry = (either(value, under) & is_chunk) | (*entry & !is_chunk);
-                deeper |= u64::from(*entry >> 31) << i;
+                let (value, under) = self.chunk_entry(entry & is_chunk, addrs[i] >> 8, 0);
+                entries[i] = (either(value, under) & is_chunk) | (entry & !is_chunk);
             }
         }
-        self.finish(addrs, entries, deeper, found);
+        self.finish(addrs, &entries, found, len);
     }
 
-    /// Loads of the first loop do not wait for those of the second.
     #[inline]
-    fn lookup_wide(&self, wide: &Dir24, addrs: &[u32], found: &mut [NextHopId]) {
+    fn lookup_wide(
+        &self,
+        wide: &Dir24,
+        addrs: &Block<u32>,
+        found: &mut Block<NextHopId>,
+        len: usize,
+    ) {
         let mut entries = [0; SIDE_BY_SIDE];
-        for (addr, entry) in addrs.iter().zip(&mut entries) {
-            *entry = wide.entry(*addr);
+        for i in 0..len.min(SIDE_BY_SIDE) {
+            entries[i] = wide.entry(addrs[i]);
         }
-        let default = self.default.load(Relaxed);
-        for ((found, addr), entry) in found.iter_mut().zip(addrs).zip(entries) {
-            *found = resolve(self.below_24(entry, *addr), default);
-        }
+        self.finish(addrs, &entries, found, len);
     }
 
-    /// From the entries of /24s to next hops; `deeper` is the set of those that are chunks.
+    /// From the entries of /24s to next hops.
     #[inline(always)]
     fn finish(
         &self,
-        addrs: &[u32],
-        mut entries: [u32; SIDE_BY_SIDE],
-        mut deeper: u64,
-        found: &mut [NextHopId],
+        addrs: &Block<u32>,
+        entries: &Block<u32>,
+        found: &mut Block<NextHopId>,
+        len: usize,
     ) {
-        while deeper != 0 {
-            let i = deeper.trailing_zeros() as usize;
-            deeper &= deeper - 1;
-            entries[i] = self.below_24(entries[i], addrs[i]);
-        }
         let default = self.default.load(Relaxed);
-        for (found, entry) in found.iter_mut().zip(entries) {
-            *found = resolve(entry, default);
+        for i in 0..len.min(SIDE_BY_SIDE) {
+            found[i] = resolve(self.below_24(entries[i], addrs[i]), default);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Up to 64 frames that go through the pipeline together; sets of them are `u64`s.
 
-use super::{DropReason, Frame, Pool, Row};
+use super::{DropReason, Flags, Frame, Pool, Row};
 use crate::ids::PortId;
 use crate::time::Now;
 
@@ -24,6 +24,11 @@ impl Iterator for Bits {
     }
 }
 
+/// The set of the first `len` members.
+const fn first(len: usize) -> u64 {
+    if len >= BATCH { u64::MAX } else { (1 << len) - 1 }
+}
+
 /// Frames, their rows, and which of them still go on.
 #[derive(Debug)]
 pub struct Batch {
@@ -37,6 +42,8 @@ pub struct Batch {
     bytes: u64,
     /// Bits in which their arrivals differ from the first one's.
     spread: u64,
+    /// Whether one of them is a super-frame, or was seen before.
+    odd: bool,
 }
 
 impl Default for Batch {
@@ -50,6 +57,7 @@ impl Default for Batch {
             dropped: 0,
             bytes: 0,
             spread: 0,
+            odd: false,
         }
     }
 }
@@ -72,36 +80,44 @@ impl Batch {
         }
         self.frames[self.len] = Some(frame);
         self.rows[self.len] = Row { order: self.len as u8, ..row };
-        self.note(self.len, row.len, row.arrival);
+        self.live |= 1 << self.len;
+        self.len += 1;
+        self.bytes = self.bytes.wrapping_add(u64::from(row.len));
+        self.spread |= row.arrival.0 ^ self.rows[0].arrival.0;
+        self.odd |= row.gso_size != 0 || row.flags != Flags::default();
         Ok(())
     }
 
-    /// As [`Batch::push`], of a frame whose port knows no more than this; there is room.
-    ///
-    /// # Panics
-    /// When the batch is full.
+    /// As [`Batch::push`] for frames of which no more is known than where they begin, how long they
+    /// are, and when they came in; those that do not fit stay. Returns their bytes.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
-    pub fn push_plain(&mut self, frame: Frame, (off, len): (u16, u16), port: PortId, at: Now) {
-        let place = self.len;
-        self.rows[place] = Row {
-            off,
-            len: u32::from(len),
-            port,
-            arrival: at,
-            order: place as u8,
-            ..Row::default()
-        };
-        self.frames[place] = Some(frame);
-        self.note(place, u32::from(len), at);
+    pub fn extend(
+        &mut self,
+        port: PortId,
+        frames: impl Iterator<Item = (Frame, (u16, u16), Now)>,
+    ) -> u64 {
+        let (mut len, mut bytes, mut spread) = (self.len, 0_u64, 0);
+        for (place, (frame, (off, size), arrival)) in (self.len..BATCH).zip(frames) {
+            let order = place as u8;
+            let size = u32::from(size);
+            self.rows[place] = Row { off, len: size, port, arrival, order, ..Row::default() };
+            self.frames[place] = Some(frame);
+            bytes = bytes.wrapping_add(u64::from(size));
+            spread |= arrival.0 ^ self.rows[0].arrival.0;
+            len = place + 1;
+        }
+        self.live |= first(len) & !first(self.len);
+        self.len = len;
+        self.bytes = self.bytes.wrapping_add(bytes);
+        self.spread |= spread;
+        bytes
     }
 
-    #[inline(always)]
-    fn note(&mut self, place: usize, len: u32, at: Now) {
-        self.live |= 1 << place;
-        self.len = place + 1;
-        self.bytes = self.bytes.wrapping_add(u64::from(len));
-        self.spread |= at.0 ^ self.rows[0].arrival.0;
+    /// Whether a frame that was pushed is a super-frame, leaves its checksum to hardware, or was
+    /// seen by a stage before.
+    pub fn is_odd(&self) -> bool {
+        self.odd
     }
 
     /// Bytes of all frames that were pushed.
@@ -222,5 +238,6 @@ impl Batch {
         self.dropped = 0;
         self.bytes = 0;
         self.spread = 0;
+        self.odd = false;
     }
 }

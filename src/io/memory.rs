@@ -165,12 +165,11 @@ impl MemoryQueue {
             return counts;
         }
         let chunk = self.half.incoming.read_chunk(waiting).expect("as many frames wait");
-        let before = batch.bytes_pushed();
-        for Parcel { frame, off, len, dated, at, .. } in chunk {
-            batch.push_plain(frame, (off, len), port, if dated { at } else { now });
-        }
+        let frames = chunk.into_iter().map(|Parcel { frame, off, len, dated, at, .. }| {
+            (frame, (off, len), if dated { at } else { now })
+        });
+        counts.bytes = batch.extend(port, frames);
         counts.frames = u32::try_from(waiting).expect("a batch is short");
-        counts.bytes = batch.bytes_pushed().wrapping_sub(before);
         counts
     }
 
@@ -185,9 +184,11 @@ impl MemoryQueue {
             return counts;
         }
         let sent = self.half.outgoing.slots().min(out.len());
-        counts.bytes = out[..sent].iter().map(|frame| u64::from(frame.len)).sum();
         let chunk = self.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
-        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel::new(out, None)));
+        chunk.fill_from_iter(out.drain(..sent).map(|out| {
+            counts.bytes = counts.bytes.wrapping_add(u64::from(out.len));
+            Parcel::new(out, None)
+        }));
         counts.frames = u32::try_from(sent).expect("a batch is short");
         counts.full = give_back(out, pool);
         if sent > 0 {

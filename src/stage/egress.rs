@@ -33,7 +33,7 @@ pub fn run(cx: &Context<'_>, batch: &Batch, set: u64) -> Asked {
         asked.nsg |= u64::from(adjacency.nsg.is_some()) << i;
         asked.police |= u64::from(adjacency.police.is_some()) << i;
         asked.big |= u64::from(row.ip_len > adjacency.mtu) << i;
-        past |= u64::from(adjacency.fastpath().is_some()) << i;
+        past |= u64::from(adjacency.counted.gateway().is_some()) << i;
     }
     count_fastpath(cx, batch, past);
     asked
@@ -63,7 +63,7 @@ fn bypassed(tables: &Tables, row: &Row) -> Option<GatewayId> {
     if !from_onprem || row.flags.any(Flags::VIA_GATEWAY.with(Flags::POLICED)) {
         return None;
     }
-    tables.adjacency(adjacency_of(row)).fastpath()
+    tables.adjacency(adjacency_of(row)).counted.gateway()
 }
 
 #[inline(always)]

@@ -37,7 +37,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjace
         let ip_len = piece.write(&mut frame);
         let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..row };
         dress(&mut frame, &mut out, adjacency, mac);
-        meter(cx.counters, adjacency.meter(), Direction::ToOnprem, (1, u64::from(ip_len)));
+        meter(cx.counters, adjacency.counted.meter(), Direction::ToOnprem, (1, u64::from(ip_len)));
         cx.out.send(adjacency.port, frame, &out);
     }
     // One frame came in; the pieces beyond it are new.

@@ -60,7 +60,12 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
         }
         let (mut frame, row) = batch.take_frame(i);
         dress(&mut frame, row, adjacency, mac);
-        meter(cx.counters, adjacency.meter(), Direction::ToOnprem, (1, u64::from(row.ip_len)));
+        meter(
+            cx.counters,
+            adjacency.counted.meter(),
+            Direction::ToOnprem,
+            (1, u64::from(row.ip_len)),
+        );
         cx.out.send(adjacency.port, frame, row);
     }
 }

@@ -63,16 +63,40 @@ pub struct Adjacency {
     pub police: Option<PolicerId>,
 }
 
-/// Who counts packets on the way out to a neighbour.
+/// Who counts packets on the way out to a neighbour: nobody, a meter, or a gateway; in one number,
+/// since packets that follow each other are compared by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Counted {
+pub struct Counted(u32);
+
+impl Counted {
     /// Nobody.
-    #[default]
-    Nothing,
+    pub const NOBODY: Counted = Counted(0);
+    const OUT: u32 = 1 << 16;
+    const PAST: u32 = 2 << 16;
+
     /// The meter of a link towards on-premises.
-    Out(MeterId),
+    pub const fn out(id: MeterId) -> Self {
+        Self(Self::OUT | id.0 as u32)
+    }
+
     /// The gateway that packets from on-premises would have taken.
-    Past(GatewayId),
+    pub const fn past(id: GatewayId) -> Self {
+        Self(Self::PAST | id.0 as u32)
+    }
+
+    /// The meter, if it is one.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
+    pub fn meter(self) -> Option<MeterId> {
+        (self.0 & Self::OUT != 0).then_some(MeterId(self.0 as u16))
+    }
+
+    /// The gateway, if it is one.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
+    pub fn gateway(self) -> Option<GatewayId> {
+        (self.0 & Self::PAST != 0).then_some(GatewayId(self.0 as u16))
+    }
 }
 
 const _: () = assert!(size_of::<Adjacency>() == 64);
@@ -95,7 +119,7 @@ impl Adjacency {
         let mut adjacency = Self {
             header,
             header_size: u8::try_from(size).expect("22 bytes at most"),
-            counted: Counted::Nothing,
+            counted: Counted::NOBODY,
             port: attachment.port,
             attachment: id,
             mtu: attachment.mtu,
@@ -116,18 +140,8 @@ impl Adjacency {
             Role::CrossConnect(_) | Role::Service(_) | Role::Closed => (None, None),
         };
         if let (Role::Peering(_), Some(meter)) = (&attachment.role, attachment.meter) {
-            self.counted = Counted::Out(meter);
+            self.counted = Counted::out(meter);
         }
-    }
-
-    /// The meter that counts packets to this neighbour.
-    pub fn meter(&self) -> Option<MeterId> {
-        if let Counted::Out(meter) = self.counted { Some(meter) } else { None }
-    }
-
-    /// The gateway that packets from on-premises to this neighbour would have taken.
-    pub fn fastpath(&self) -> Option<GatewayId> {
-        if let Counted::Past(gateway) = self.counted { Some(gateway) } else { None }
     }
 }
 

@@ -51,7 +51,7 @@ fn add_bulk(bytes: &[u8]) -> u16 {
 #[expect(clippy::cast_possible_truncation, reason = "halves are what is wanted")]
 pub const fn fold(sum: u64) -> u16 {
     let (sum, carry) = ((sum >> 32) as u32).overflowing_add(sum as u32);
-    let sum = sum + carry as u32;
+    let sum = sum.wrapping_add(carry as u32);
     // The upper half of this is the sum of both halves, with the carry of the lower one.
     (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }

@@ -1,9 +1,10 @@
 //! What does a packet look like on the way out? Less time to live, the adjacency's header in front,
 //! and off it goes; links' bandwidth, meters and gateways count it, many packets at once.
 
+use super::lists::{Leaving, Lists};
 use super::place::Routed;
-use super::{Leaving, Packet, Purse, Ready, Scratch, through};
-use crate::frame::{BATCH, Batch, Frame, Outgoing};
+use super::{Purse, Ready, through};
+use crate::frame::{BATCH, Batch, FRAME_SIZE, Frame, Outgoing};
 use crate::ids::{Direction, GatewayId, PolicerId};
 use crate::neighbour::Word;
 use crate::stage::police::sizes_cost;
@@ -35,74 +36,69 @@ impl Way<'_> {
     ) {
         let Context { tables, counters, .. } = *cx;
         let Outbox { ports, express, .. } = &mut *cx.out;
-        let Scratch { packets, leaving, .. } = &mut **express;
-        let ready = self.pay(tables, packets, leaving, ready);
+        let Lists { picked, leaving, .. } = &mut express.lists;
+        let ready = self.pay(tables, leaving, ready);
         if ready.len == 0 {
             return;
         }
-        let leaving = &leaving[..ready.len.min(BATCH)];
-        let past = self.place.from_onprem && self.via.is_none();
-        let tally = Tally { counters, past, counted: Counted::Nothing, packets: 0, bytes: 0 };
-        self.send::<L2>(tables, batch, ports, (packets, leaving), tally);
+        self.send::<L2>((tables, counters), batch, ports, (leaving, ready));
         let figures = (ready.len as u64, ready.bytes);
         meter(counters, self.place.meter, Direction::ToAzure, figures);
         if let Some(id) = self.via {
-            let each = leaving.iter().map(|own| own.packet_of(packets));
-            count_through(counters.gateway(id), tables.gateway(id), figures, each);
+            let picked_of = |k: &u8| picked.hash[usize::from(*k) % BATCH];
+            let hashes = leaving.picked[..ready.end()].iter().map(picked_of);
+            count_through(counters.gateway(id), tables.gateway(id), figures, hashes);
         }
     }
 
     #[inline(never)]
     fn send<const L2: usize>(
         &self,
-        tables: &Tables,
+        (tables, counters): (&Tables, &Counters),
         batch: &mut Batch,
         ports: &mut [Vec<Outgoing>],
-        (packets, leaving): (&[Packet; BATCH], &[Leaving]),
-        mut tally: Tally<'_>,
+        (leaving, ready): (&Leaving, Ready),
     ) {
         let hops = if self.via.is_some() { through::HOPS } else { 1 };
+        let past = self.place.from_onprem && self.via.is_none();
         let (adjacencies, at) = (&tables.adjacencies[..], self.purse.arrival);
-        let mut gone = 0;
-        for own in leaving {
-            let packet = own.packet_of(packets);
-            let adjacency = &adjacencies[own.adjacency.index()];
-            let place = usize::from(packet.at) % BATCH;
+        let (mut gone, mut run) = (0, Run::default());
+        for n in 0..ready.end() {
+            let adjacency = &adjacencies[leaving.adjacencies[n].index()];
+            let place = usize::from(leaving.at[n]) % BATCH;
+            let ip_len = leaving.ip_len[n];
             gone |= 1 << place;
             let (mut frame, row) = batch.lift(place);
-            let l3 = usize::from(row.off) + L2;
-            dress(&mut frame, l3, adjacency, own.word, hops);
+            let l3 = usize::from(row.off).wrapping_add(L2);
+            dress(&mut frame, l3, adjacency, leaving.words[n], hops);
             let size = u16::from(adjacency.header_size);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
             let off = (l3 as u16).wrapping_sub(size);
-            let (len, order) = (size.wrapping_add(packet.ip_len), packet.at);
+            let (len, order) = (size.wrapping_add(ip_len), leaving.at[n]);
             ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at });
-            tally.note(adjacency.counted, packet.ip_len);
+            if adjacency.counted != run.counted {
+                run.end(counters, past);
+                run = Run { counted: adjacency.counted, packets: 0, bytes: 0 };
+            }
+            run.packets = run.packets.wrapping_add(1);
+            run.bytes = run.bytes.wrapping_add(u64::from(ip_len));
         }
         batch.let_go(gone);
-        tally.flush();
+        run.end(counters, past);
     }
 
     /// Pays for the packets that are ready, those of one policer at once, and returns those that
     /// are left. Where another worker was faster with the second limit the first was paid for
     /// nothing: too little passes then, never too much.
     #[inline(always)]
-    fn pay(
-        &self,
-        tables: &Tables,
-        packets: &[Packet; BATCH],
-        leaving: &mut [Leaving; BATCH],
-        ready: Ready,
-    ) -> Ready {
+    fn pay(&self, tables: &Tables, leaving: &mut Leaving, ready: Ready) -> Ready {
         let gateway = self.via.and_then(|id| tables.gateway(id).limits.as_ref());
         let limits = Limits { tables, gateway, arrival: self.purse.arrival };
-        let leaving = &mut leaving[..ready.len.min(BATCH)];
         if self.place.police.is_some() {
-            let each = leaving.iter().map(|own| own.packet_of(packets));
-            let paid = limits.pay(self.place.police, ready, each);
+            let paid = limits.pay(self.place.police, ready, &leaving.ip_len[..ready.end()]);
             return if paid { ready } else { Ready::default() };
         }
-        limits.pay_by_link(packets, leaving)
+        limits.pay_by_link(leaving, ready)
     }
 }
 
@@ -114,17 +110,13 @@ struct Limits<'a> {
 }
 
 impl Limits<'_> {
-    /// Pays a link's policer and the gateway's for `packets`, which are `ready` together.
+    /// Pays a link's policer and the gateway's for packets of these lengths, which are `ready`
+    /// together.
     #[inline(always)]
-    fn pay<'a>(
-        &self,
-        policer: Option<PolicerId>,
-        ready: Ready,
-        packets: impl Iterator<Item = &'a Packet>,
-    ) -> bool {
+    fn pay(&self, policer: Option<PolicerId>, ready: Ready, lengths: &[u16]) -> bool {
         let paid = policer.is_none_or(|id| {
             let policer = self.tables.policer(id);
-            let sizes = packets.map(|packet| u32::from(packet.ip_len));
+            let sizes = lengths.iter().map(|ip_len| u32::from(*ip_len));
             let cost = sizes_cost(policer, (ready.len as u64, ready.bytes), sizes);
             policer.bucket.admit(self.arrival, cost)
         });
@@ -136,24 +128,25 @@ impl Limits<'_> {
 
     /// Pays for packets that leave by several links; those that are paid for move to the front.
     #[inline(never)]
-    fn pay_by_link(&self, packets: &[Packet; BATCH], leaving: &mut [Leaving]) -> Ready {
+    fn pay_by_link(&self, leaving: &mut Leaving, ready: Ready) -> Ready {
         let adjacencies = &self.tables.adjacencies[..];
-        let policer = |own: &Leaving| adjacencies[own.adjacency.index()].police;
+        let policer = |leaving: &Leaving, n: usize| {
+            adjacencies[leaving.adjacencies[n % BATCH].index()].police
+        };
         let (mut kept, mut start) = (Ready::default(), 0);
-        while start < leaving.len() {
-            let first = policer(&leaving[start]);
-            let same = leaving[start..].iter().take_while(|own| policer(own) == first);
-            let group = same.fold(Ready::default(), |group, own| Ready {
-                len: group.len.wrapping_add(1),
-                bytes: group.bytes.wrapping_add(u64::from(own.packet_of(packets).ip_len)),
-                grouped: false,
-            });
-            let end = start.wrapping_add(group.len);
-            let each = leaving[start..end].iter().map(|own| own.packet_of(packets));
-            if self.pay(first, group, each) {
-                leaving.copy_within(start..end, kept.len);
-                kept.len = kept.len.wrapping_add(group.len);
-                kept.bytes = kept.bytes.wrapping_add(group.bytes);
+        while start < ready.end() {
+            let first = policer(leaving, start);
+            let (mut group, mut end) = (Ready::default(), start);
+            while end < ready.end() && policer(leaving, end) == first {
+                group.add(leaving.ip_len[end]);
+                end += 1;
+            }
+            if self.pay(first, group, &leaving.ip_len[start..end]) {
+                if kept.len != start {
+                    (0..group.len).for_each(|i| leaving.shift(start + i, kept.len + i));
+                }
+                kept.len += group.len;
+                kept.bytes += group.bytes;
             }
             start = end;
         }
@@ -161,12 +154,16 @@ impl Limits<'_> {
     }
 }
 
+/// Bytes that a packet on its way out changes: its header, and the first of its IPv4 header.
+const AROUND: usize = HEADER_ROOM + 12;
+
 /// Writes the adjacency's header before the packet at `l3`, and takes from its time to live. The
 /// copy has one size for all, and so no loop: what it writes in front of the header is headroom.
 #[inline(always)]
 fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: u8) {
-    let around: &mut [u8; HEADER_ROOM + 12] =
-        frame[l3 - HEADER_ROOM..].first_chunk_mut().expect("a packet is there");
+    // No packet stands beyond this, which saves the check of the end.
+    let from = l3.wrapping_sub(HEADER_ROOM).min(FRAME_SIZE - AROUND);
+    let around: &mut [u8; AROUND] = frame[from..].first_chunk_mut().expect("as many bytes follow");
     let (header, ip) = around.split_at_mut(HEADER_ROOM);
     header.copy_from_slice(&adjacency.header);
     let start = HEADER_ROOM.wrapping_sub(usize::from(adjacency.header_size));
@@ -177,59 +174,44 @@ fn dress(frame: &mut Frame, l3: usize, adjacency: &Adjacency, word: Word, hops: 
     ip[10..12].copy_from_slice(&checksum::less_time(sum, hops).to_be_bytes());
 }
 
-/// Counts packets that leave: those that come one after the other are added up.
-struct Tally<'a> {
-    counters: &'a Counters,
-    /// Whether what does not leave by a link may have gone past a gateway.
-    past: bool,
+/// Packets that leave one after the other and are counted by the same.
+#[derive(Default)]
+struct Run {
     counted: Counted,
     packets: u64,
     bytes: u64,
 }
 
-impl Tally<'_> {
-    #[inline(always)]
-    fn note(&mut self, counted: Counted, ip_len: u16) {
-        if counted != self.counted {
-            self.flush();
-            self.counted = counted;
-        }
-        self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(u64::from(ip_len));
-    }
-
+impl Run {
+    /// Counts them. What does not leave by a link has only gone past a gateway where it came from
+    /// on-premises and through none.
     #[inline(never)]
-    fn flush(&mut self) {
-        let (packets, bytes) = (self.packets, self.bytes);
-        match self.counted {
-            Counted::Out(id) => {
-                let meter = self.counters.meter(id);
-                meter.out_packets.add(packets);
-                meter.out_bytes.add(bytes);
-            }
-            Counted::Past(id) if self.past => {
-                let gateway = self.counters.gateway(id);
-                gateway.fastpath_packets.add(packets);
-                gateway.fastpath_bytes.add(bytes);
-            }
-            Counted::Past(_) | Counted::Nothing => {}
+    fn end(&self, counters: &Counters, past: bool) {
+        if let Some(id) = self.counted.meter() {
+            let meter = counters.meter(id);
+            meter.out_packets.add(self.packets);
+            meter.out_bytes.add(self.bytes);
         }
-        (self.packets, self.bytes) = (0, 0);
+        if let Some(id) = self.counted.gateway().filter(|_| past) {
+            let gateway = counters.gateway(id);
+            gateway.fastpath_packets.add(self.packets);
+            gateway.fastpath_bytes.add(self.bytes);
+        }
     }
 }
 
 /// Counts what went through a gateway.
 #[inline(always)]
-fn count_through<'a>(
+fn count_through(
     counters: &GatewayCounters,
     gateway: &Gateway,
     (packets, bytes): (u64, u64),
-    each: impl Iterator<Item = &'a Packet>,
+    hashes: impl Iterator<Item = u32>,
 ) {
     counters.packets.add(packets);
     counters.bytes.add(bytes);
-    for packet in each {
-        let instance = spread(packet.hash, usize::from(gateway.instances));
+    for hash in hashes {
+        let instance = spread(hash, usize::from(gateway.instances));
         counters.instances[instance % INSTANCES].add(1);
     }
 }

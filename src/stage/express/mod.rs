@@ -16,6 +16,7 @@
 //! | `leave` | what does it look like on the way out |
 //! | `way_out` | can it leave by what look-up found |
 //! | `purse` | does every limit have room for a whole batch |
+//! | `lists` | what is kept of packets from one question to the next |
 //! | `pauses` | is it worth trying |
 //! | `translate` | which session of a provider's NAT does it have, and what becomes of it |
 //! | `cross` | which frames cross the provider's edge as they are, but for their tags |
@@ -29,6 +30,7 @@
 mod cross;
 mod groups;
 mod leave;
+mod lists;
 mod pauses;
 mod place;
 mod plain;
@@ -40,15 +42,13 @@ mod way_out;
 
 use super::Context;
 use crate::frame::{BATCH, Batch, Bits};
-use crate::ids::{AdjacencyId, NextHopId};
-use crate::neighbour::Word;
 use crate::tables::{NextHop, Tables};
 use crate::wire::{eth, vlan};
+use lists::{Lists, Picked, Ready};
 use pauses::Pauses;
 use place::{Place, Routed};
 use purse::Purse;
-use translate::Crossing;
-use way_out::WayOut;
+use way_out::{Led, WayOut};
 
 /// How many places a batch's frames are looked at for; what came in elsewhere takes the stages.
 const PLACES: usize = 4;
@@ -56,64 +56,11 @@ const PLACES: usize = 4;
 const SINGLE: usize = eth::HEADER + vlan::TAG;
 const DOUBLE: usize = eth::HEADER + 2 * vlan::TAG;
 
-/// What is known of one packet on this way: its size, its time to live and its place; the rest
-/// where its flow matters.
-#[derive(Clone, Copy, Debug, Default)]
-struct Packet {
-    src: u32,
-    dst: u32,
-    sport: u16,
-    dport: u16,
-    /// IPv4 total length.
-    ip_len: u16,
-    proto: u8,
-    ttl: u8,
-    /// Hash of the 5-tuple, where the place asks for it.
-    hash: u32,
-    /// Place in the batch.
-    at: u8,
-}
-
-/// A packet that nothing stands in the way of.
-#[derive(Clone, Copy, Debug, Default)]
-struct Leaving {
-    /// The neighbour's word, with its MAC address.
-    word: Word,
-    adjacency: AdjacencyId,
-    /// Which packet.
-    packet: u8,
-}
-
-impl Leaving {
-    #[inline(always)]
-    fn packet_of<'a>(&self, packets: &'a [Packet; BATCH]) -> &'a Packet {
-        &packets[usize::from(self.packet) % BATCH]
-    }
-}
-
-/// Room for the packets of a batch, kept from one batch to the next.
-#[derive(Debug)]
+/// What is kept from one batch to the next.
+#[derive(Debug, Default)]
 pub struct Scratch {
-    packets: [Packet; BATCH],
-    /// The same packets' destinations, and what they lead to.
-    dst: [u32; BATCH],
-    hops: [NextHopId; BATCH],
-    leaving: [Leaving; BATCH],
-    crossing: [Crossing; BATCH],
+    lists: Lists,
     pauses: Pauses,
-}
-
-impl Default for Scratch {
-    fn default() -> Self {
-        Self {
-            packets: [Packet::default(); BATCH],
-            dst: [0; BATCH],
-            hops: [NextHopId(0); BATCH],
-            leaving: [Leaving::default(); BATCH],
-            crossing: [Crossing::NONE; BATCH],
-            pauses: Pauses::default(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -127,7 +74,7 @@ impl Scratch {
 /// Forwards the plain packets of a batch as it was received; the others stay.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch) {
     let mut left = batch.live();
-    let Some(purse) = Purse::of(batch) else { return };
+    let Some(purse) = Purse::of(batch).filter(|_| !batch.is_odd()) else { return };
     for _ in 0..PLACES {
         if left == 0 {
             return;
@@ -174,26 +121,24 @@ fn routed<const L2: usize>(
     set: u64,
 ) -> u64 {
     let tables = cx.tables;
-    let scratch = &mut *cx.out.express;
+    let picked = &mut cx.out.express.lists.picked;
     let (seen, len) = if place.hashed {
-        choose::<L2, true>(tables, batch, place, scratch, set)
+        choose::<L2, true>(tables, batch, place, picked, set)
     } else {
-        choose::<L2, false>(tables, batch, place, scratch, set)
+        choose::<L2, false>(tables, batch, place, picked, set)
     };
     let affords = |policer| purse.affords(tables.policer(policer));
     if len == 0 || !place.police.is_none_or(affords) {
         return seen;
     }
-    let Scratch { dst, hops, .. } = &mut *cx.out.express;
-    tables.fib(place.vrf).lookup_batch(&dst[..len], &mut hops[..len]);
-    let found = lead(tables, place, purse, &mut cx.out.express, len);
+    tables.fib(place.vrf).lookup_batch(&picked.dst[..len], &mut picked.hops[..len]);
+    let (ready, mut gateways) = lead(tables, place, purse, &mut cx.out.express.lists, len);
     let mut way = leave::Way { place, purse, via: None };
-    let ready = in_groups::<L2>(cx, batch, (place, purse), (found.ready, place.hashed));
+    let ready = in_groups::<L2>(cx, batch, (place, purse), (ready, place.hashed));
     way.leave::<L2>(cx, batch, ready);
-    let mut gateways = found.gateways;
     while gateways != 0 {
         let first = gateways.trailing_zeros() as usize;
-        let NextHop::Gateway(id) = tables.next_hop(cx.out.express.hops[first]) else {
+        let NextHop::Gateway(id) = tables.next_hop(cx.out.express.lists.picked.hops[first]) else {
             unreachable!("a gateway was found");
         };
         let (tried, ready) = through::run::<L2>(cx, batch, place, purse, (id, gateways));
@@ -219,11 +164,12 @@ fn in_groups<const L2: usize>(
 /// Picks the plain packets of `set` that came in at `place`; returns all that came in there, and
 /// how many were picked. A function of its own, as all loops here are: they need every register.
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
 fn choose<const L2: usize, const HASHED: bool>(
     tables: &Tables,
     batch: &mut Batch,
     place: &Routed<'_>,
-    scratch: &mut Scratch,
+    picked: &mut Picked,
     set: u64,
 ) -> (u64, usize) {
     let (mut seen, mut len) = (0, 0_usize);
@@ -235,13 +181,14 @@ fn choose<const L2: usize, const HASHED: bool>(
         }
         seen |= 1 << i;
         let Some(size) = plain::size::<L2>(head, row) else { continue };
-        let packet = &mut scratch.packets[len % BATCH];
-        (packet.at, packet.ip_len, packet.ttl) = (row.order, size, plain::ttl::<L2>(head));
-        scratch.dst[len % BATCH] = plain::dst::<L2>(head);
+        let k = len % BATCH;
+        picked.dst[k] = plain::dst::<L2>(head);
+        picked.ip_len[k] = size;
+        picked.ttl[k] = plain::ttl::<L2>(head);
+        picked.at[k] = i as u8;
         if HASHED {
-            packet.read::<L2>(head);
-            packet.hash = packet.hash5(tables.hash_seed);
-            len = len.wrapping_add(usize::from(place.takes(packet)));
+            picked.read_flow::<L2>(k, head, tables.hash_seed);
+            len = len.wrapping_add(usize::from(place.takes(picked.hash[k])));
         } else {
             len = len.wrapping_add(1);
         }
@@ -249,61 +196,33 @@ fn choose<const L2: usize, const HASHED: bool>(
     (seen, len)
 }
 
-/// What look-up made of a place's packets.
-struct Found {
-    /// Those that are ready to leave.
-    ready: Ready,
-    /// Those for a gateway, as bits.
-    gateways: u64,
-}
-
-/// Packets that are ready to leave: how many, and their bytes.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ready {
-    len: usize,
-    bytes: u64,
-    /// Whether a security group has to be asked about some of them.
-    grouped: bool,
-}
-
-impl Ready {
-    /// Adds one, which goes to its place among `list`.
-    #[inline(always)]
-    fn add(&mut self, list: &mut [Leaving; BATCH], k: usize, packet: &Packet, own: Leaving) {
-        list[self.len % BATCH] = Leaving { packet: packet_number(k), ..own };
-        self.len = self.len.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(u64::from(packet.ip_len));
-    }
-}
-
-/// Where the first `len` packets of `scratch` lead by what was looked up.
+/// Where the first `len` packets that were picked lead by what was looked up: those that are ready
+/// to leave, and, as bits, those for a gateway.
 #[inline(never)]
 fn lead(
     tables: &Tables,
     place: &Routed<'_>,
     purse: &Purse,
-    scratch: &mut Scratch,
+    lists: &mut Lists,
     len: usize,
-) -> Found {
-    let mut found = Found { ready: Ready::default(), gateways: 0 };
-    let Scratch { packets, hops, leaving, .. } = scratch;
-    for hop in &hops[..len] {
-        tables.prefetch(*hop);
-    }
+) -> (Ready, u64) {
+    let Lists { picked, leaving, .. } = lists;
+    let (mut ready, mut gateways) = (Ready::default(), 0);
     let mut way_out = WayOut::new(tables, place, purse);
-    for (k, (hop, packet)) in hops[..len].iter().zip(&*packets).enumerate() {
-        let hop = way_out.next_hop(*hop);
-        if matches!(hop, NextHop::Gateway(_)) {
-            found.gateways |= 1 << k;
-        } else if let Some(own) = way_out.of(hop, packet, place.hashed) {
-            found.ready.add(leaving, k, packet, own);
+    for k in 0..len.min(BATCH) {
+        way_out.prefetch(picked.hops[k]);
+    }
+    for k in 0..len.min(BATCH) {
+        let hash = place.hashed.then(|| picked.hash[k]);
+        match way_out.of(picked.hops[k], picked.ip_len[k], hash) {
+            Some(Led::Out(found)) => {
+                leaving.put(ready.len, (k, picked.at[k], picked.ip_len[k]), found);
+                ready.add(picked.ip_len[k]);
+            }
+            Some(Led::Gateway) => gateways |= 1 << k,
+            None => {}
         }
     }
-    found.ready.grouped = way_out.grouped;
-    found
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
-fn packet_number(k: usize) -> u8 {
-    k as u8
+    ready.grouped = way_out.grouped;
+    (ready, gateways)
 }

@@ -1,6 +1,5 @@
 //! Where did these frames come in, and what do all frames of that place have in common?
 
-use super::Packet;
 use super::retag::Retag;
 use crate::flow;
 use crate::frame::{Batch, FRAME_SIZE, Row};
@@ -12,11 +11,14 @@ use crate::wire::ip4;
 use crate::wire::vlan::TAG;
 
 /// Bytes of a frame that are looked at: two tags, and the shortest IPv4 and TCP headers.
-pub(super) const HEAD: usize = 64;
+const HEAD: usize = 64;
+
+/// The first bytes of a frame.
+pub(super) type Head = [u8; HEAD];
 
 /// The first bytes of a frame; of one that is shorter, what its buffer held before follows.
 #[inline(always)]
-pub(super) fn head<'a>(frame: &'a [u8; FRAME_SIZE], row: &Row) -> &'a [u8; HEAD] {
+pub(super) fn head<'a>(frame: &'a [u8; FRAME_SIZE], row: &Row) -> &'a Head {
     let off = usize::from(row.off).min(FRAME_SIZE - HEAD);
     frame[off..].first_chunk().expect("as many bytes follow")
 }
@@ -33,7 +35,7 @@ pub(super) struct Pattern {
 impl Pattern {
     /// The pattern of a plain IPv4 frame: its tag types and VIDs, its EtherType, and those bits of
     /// its destination MAC address.
-    fn of(head: &[u8; HEAD], row: &Row, mac: [u8; 6]) -> Option<Self> {
+    fn of(head: &Head, row: &Row, mac: [u8; 6]) -> Option<Self> {
         let size = usize::from(row.l3 - row.off);
         if row.ether_type != ether_type::IP4 || head[size] != ip4::PLAIN_FIRST_BYTE {
             return None;
@@ -51,7 +53,7 @@ impl Pattern {
 
     /// Whether a frame is of this place.
     #[inline(always)]
-    pub(super) fn has(&self, head: &[u8; HEAD]) -> bool {
+    pub(super) fn has(&self, head: &Head) -> bool {
         let word = |at: usize| u64::from_ne_bytes(head[at..at + 8].try_into().expect("eight"));
         let differ = |at: usize| (word(8 * at) ^ self.value[at]) & self.mask[at];
         differ(0) | differ(1) | differ(2) == 0
@@ -177,8 +179,8 @@ const GROUP: u8 = 1;
 impl Routed<'_> {
     /// Whether a packet's state, if it has any, is this worker's.
     #[inline(always)]
-    pub(super) fn takes(&self, packet: &Packet) -> bool {
-        !self.shared || self.tables.owner(flow::shard_of(packet.hash)) == self.worker
+    pub(super) fn takes(&self, hash: u32) -> bool {
+        !self.shared || self.tables.owner(flow::shard_of(hash)) == self.worker
     }
 }
 

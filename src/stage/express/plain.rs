@@ -1,51 +1,59 @@
 //! Is this packet plain? TCP or UDP over IPv4 without options, whole, valid by all that *validate*
 //! asks, from and for an address that may be routed, with time left to live.
 
-use super::Packet;
-use super::place::HEAD;
-use crate::frame::{Flags, Row};
+pub(super) use super::place::Head;
+use crate::flow::Tuple;
+use crate::frame::Row;
 use crate::nat::{Endpoint, WHOLE};
-use crate::wire::{checksum, proto, tcp, udp};
+use crate::wire::{checksum, proto};
 
 /// Bytes of an IPv4 header without options.
 const IP: usize = crate::wire::ip4::HEADER;
 
 #[inline(always)]
-fn two(head: &[u8; HEAD], at: usize) -> u16 {
+fn two(head: &Head, at: usize) -> u16 {
     u16::from_be_bytes([head[at], head[at + 1]])
 }
 
 #[inline(always)]
-fn four(head: &[u8; HEAD], at: usize) -> u32 {
+fn four(head: &Head, at: usize) -> u32 {
     u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
 }
 
 /// Destination of a packet with `L2` bytes before its IPv4 header.
 #[inline(always)]
-pub(super) fn dst<const L2: usize>(head: &[u8; HEAD]) -> u32 {
+pub(super) fn dst<const L2: usize>(head: &Head) -> u32 {
     four(head, L2 + 16)
 }
 
 /// Time to live of such a packet.
 #[inline(always)]
-pub(super) fn ttl<const L2: usize>(head: &[u8; HEAD]) -> u8 {
+pub(super) fn ttl<const L2: usize>(head: &Head) -> u8 {
     head[L2 + 8]
 }
 
 /// IP protocol number of such a packet.
 #[inline(always)]
-pub(super) fn protocol<const L2: usize>(head: &[u8; HEAD]) -> u8 {
+pub(super) fn protocol<const L2: usize>(head: &Head) -> u8 {
     head[L2 + 9]
 }
 
 /// Source and destination of such a packet.
 #[inline(always)]
-pub(super) fn ends<const L2: usize>(head: &[u8; HEAD]) -> [Endpoint; 2] {
+pub(super) fn ends<const L2: usize>(head: &Head) -> [Endpoint; 2] {
     let l4 = L2 + IP;
     [
         Endpoint::new(four(head, L2 + 12), two(head, l4)),
         Endpoint::new(four(head, L2 + 16), two(head, l4 + 2)),
     ]
+}
+
+/// What tells the flow of such a packet apart.
+#[inline(always)]
+pub(super) fn tuple<const L2: usize>(head: &Head) -> Tuple {
+    let [src, dst] = ends::<L2>(head);
+    let proto = protocol::<L2>(head);
+    Tuple { src: src.ip, dst: dst.ip, sport: src.port, dport: dst.port, proto }
 }
 
 /// TCP's flags of a packet that begins with its IPv4 header.
@@ -57,31 +65,34 @@ pub(super) fn tcp_flags(packet: &[u8; WHOLE]) -> u8 {
 /// Total length of such a packet if it is plain; the first byte of its header was looked at.
 /// Branches and no arithmetic: all packets but a few go the same way through here.
 #[inline(always)]
-pub(super) fn size<const L2: usize>(head: &[u8; HEAD], row: &Row) -> Option<u16> {
+pub(super) fn size<const L2: usize>(head: &Head, row: &Row) -> Option<u16> {
     let ip_len = two(head, L2 + 2);
-    let payload = usize::from(ip_len).wrapping_sub(IP);
+    // Negative where the length does not even hold a header.
+    let payload = i32::from(ip_len) - IP_SIZE;
     let l4 = L2 + IP;
-    let is_plain = usize::from(ip_len) >= IP
-        && usize::from(ip_len) <= (row.len as usize).wrapping_sub(L2)
+    let is_plain = usize::from(ip_len) <= (row.len as usize).wrapping_sub(L2)
         && match protocol::<L2>(head) {
             proto::TCP => {
-                let header = usize::from(head[l4 + 12] >> 4) * 4;
-                header >= tcp::HEADER && header <= payload
+                let header = i32::from(head[l4 + 12] >> 4) * 4;
+                header >= TCP_SIZE && header <= payload
             }
             proto::UDP => {
-                let size = usize::from(two(head, l4 + 4));
-                size >= udp::HEADER && size <= payload
+                let size = i32::from(two(head, l4 + 4));
+                size >= UDP_SIZE && size <= payload
             }
             _ => false,
         }
         && two(head, L2 + 6) & (MORE_FRAGMENTS | FRAGMENT_OFFSET) == 0
         && ttl::<L2>(head) > 1
         && ROUTABLE[usize::from(head[L2 + 12])] & ROUTABLE[usize::from(head[L2 + 16])]
-        && is_sum_right(head[L2..L2 + IP].try_into().expect("a header"))
-        && row.flags == Flags::default()
-        && row.gso_size == 0;
+        && is_sum_right(head[L2..L2 + IP].try_into().expect("a header"));
     is_plain.then_some(ip_len)
 }
+
+/// Sizes of headers without options, in bytes.
+const IP_SIZE: i32 = 20;
+const TCP_SIZE: i32 = 20;
+const UDP_SIZE: i32 = 8;
 
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
@@ -107,21 +118,4 @@ fn is_sum_right(header: &[u8; IP]) -> bool {
     // At most two carries, which do not overflow what they come from.
     let (sum, again) = sum.overflowing_add(u64::from(last).wrapping_add(u64::from(carry)));
     checksum::fold(sum.wrapping_add(u64::from(again))) == 0xffff
-}
-
-impl Packet {
-    /// Reads what tells flows apart.
-    #[inline(always)]
-    pub(super) fn read<const L2: usize>(&mut self, head: &[u8; HEAD]) {
-        let l4 = L2 + IP;
-        (self.src, self.dst) = (four(head, L2 + 12), four(head, L2 + 16));
-        (self.sport, self.dport) = (two(head, l4), two(head, l4 + 2));
-        self.proto = protocol::<L2>(head);
-    }
-
-    /// The flow's hash.
-    #[inline(always)]
-    pub(super) fn hash5(&self, seed: u64) -> u32 {
-        crate::flow::hash5(seed, self.src, self.dst, self.sport, self.dport, self.proto)
-    }
 }

@@ -1,21 +1,21 @@
 //! Does its gateway let a packet through? A flow that it knows, of a size that it takes, with time
 //! left to live on both sides of it, while its rates have room.
 
-use super::place::Routed;
-use super::{Packet, Purse, Ready, Scratch, WayOut, place};
-use crate::flow::{self, Key, Tuple};
+use super::lists::{Lists, Picked};
+use super::place::{self, Routed};
+use super::{Led, Purse, Ready, WayOut};
+use crate::flow::{self, Key};
 use crate::frame::{BATCH, Batch, Bits};
 use crate::ids::{GatewayId, NextHopId};
 use crate::stage::{Context, Shards};
-use crate::tables::NextHop;
 use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
+use crate::tables::{NextHop, Tables};
 
 /// Times to live that are taken: by the edge and by the gateway.
 pub(super) const HOPS: u8 = 2;
 
 /// Looks the packets of `set` that are for gateway `id` up in its VNet's routes; returns all of
 /// them, and those that are ready to leave.
-#[inline]
 pub(super) fn run<const L2: usize>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
@@ -25,46 +25,75 @@ pub(super) fn run<const L2: usize>(
 ) -> (u64, Ready) {
     let tables = cx.tables;
     let gateway = tables.gateway(id);
-    let affords = gateway.limits.as_ref().is_none_or(|limits| has_room(limits, purse));
-    let Scratch { packets, dst, hops, leaving, .. } = &mut *cx.out.express;
-    let (mut tried, mut known) = (0, 0);
+    let lists = &mut cx.out.express.lists;
+    let (tried, mut known) = fits::<L2>(tables, batch, place, &mut lists.picked, (id, set));
+    if let Some(limits) = &gateway.limits {
+        if !has_room(limits, purse) {
+            return (tried, Ready::default());
+        }
+        known = of_known_flows(cx.shards, (id, gateway), (purse, &lists.picked), known);
+    }
+    (tried, lead(tables, gateway, (place, purse), lists, known))
+}
+
+/// Those of `set` that are for the gateway, and those of them that it takes by size and time to
+/// live; all get their hash.
+#[inline(never)]
+fn fits<const L2: usize>(
+    tables: &Tables,
+    batch: &mut Batch,
+    place: &Routed<'_>,
+    picked: &mut Picked,
+    (id, set): (GatewayId, u64),
+) -> (u64, u64) {
+    let next_hops = &tables.next_hops[..];
+    let (mut tried, mut takes) = (0, 0);
     for k in Bits(set) {
-        if tables.next_hop(hops[k]) != NextHop::Gateway(id) {
+        if next_hops.get(picked.hops[k].index()) != Some(&NextHop::Gateway(id)) {
             continue;
         }
         tried |= 1 << k;
-        let packet = &mut packets[k];
         if !place.hashed {
-            let (frame, row) = batch.both(usize::from(packet.at) % BATCH);
-            packet.read::<L2>(place::head(frame, row));
-            packet.hash = packet.hash5(tables.hash_seed);
+            let (frame, row) = batch.both(usize::from(picked.at[k]) % BATCH);
+            picked.read_flow::<L2>(k, place::head(frame, row), tables.hash_seed);
         }
-        let takes = affords && packet.ip_len <= GATEWAY_MTU && packet.ttl > HOPS;
-        known |= u64::from(takes) << k;
+        takes |= u64::from(picked.ip_len[k] <= GATEWAY_MTU && picked.ttl[k] > HOPS) << k;
     }
-    if gateway.limits.is_some() {
-        known = of_known_flows(cx.shards, (id, gateway), (purse, packets), known);
-    }
+    (tried, takes)
+}
+
+/// Where the packets of `set` lead in the VNet's routes.
+#[inline(never)]
+fn lead(
+    tables: &Tables,
+    gateway: &Gateway,
+    (place, purse): (&Routed<'_>, &Purse),
+    lists: &mut Lists,
+    set: u64,
+) -> Ready {
+    let Lists { picked, leaving, .. } = lists;
     // Destinations of the first look-up are not asked for again.
-    let mut len = 0;
-    for k in Bits(known) {
-        dst[len] = packets[k].dst;
-        len += 1;
+    let mut len = 0_usize;
+    for k in Bits(set) {
+        picked.dst[len % BATCH] = picked.dst[k];
+        len = len.wrapping_add(1);
     }
     let mut found = [NextHopId(0); BATCH];
-    tables.fib(gateway.vrf).lookup_batch(&dst[..len], &mut found[..len]);
-    for hop in &found[..len] {
-        tables.prefetch(*hop);
-    }
+    tables.fib(gateway.vrf).lookup_batch(&picked.dst[..len], &mut found[..len]);
     let mut way_out = WayOut::new(tables, place, purse);
-    let mut found_ready = Ready::default();
-    for (k, hop) in Bits(known).zip(found) {
-        if let Some(own) = way_out.of(way_out.next_hop(hop), &packets[k], true) {
-            found_ready.add(leaving, k, &packets[k], own);
+    for hop in &found[..len] {
+        way_out.prefetch(*hop);
+    }
+    let mut ready = Ready::default();
+    for (k, hop) in Bits(set).zip(found) {
+        let ip_len = picked.ip_len[k];
+        if let Some(Led::Out(found)) = way_out.of(hop, ip_len, Some(picked.hash[k])) {
+            leaving.put(ready.len, (k, picked.at[k], ip_len), found);
+            ready.add(ip_len);
         }
     }
-    found_ready.grouped = way_out.grouped;
-    (tried, found_ready)
+    ready.grouped = way_out.grouped;
+    ready
 }
 
 /// Whether the rates of a gateway have room for a whole batch.
@@ -74,30 +103,28 @@ fn has_room(limits: &GatewayLimits, purse: &Purse) -> bool {
 }
 
 /// Those of `set` whose flows the gateway knows.
-#[inline(always)]
+#[inline(never)]
 fn of_known_flows(
     shards: &mut Shards,
     (id, gateway): (GatewayId, &Gateway),
-    (purse, packets): (&Purse, &[Packet]),
+    (purse, picked): (&Purse, &Picked),
     set: u64,
 ) -> u64 {
     for k in Bits(set) {
-        let key = key(gateway, &packets[k]);
-        let shard = shards.shard(flow::shard_of(packets[k].hash));
-        shard.gateway_flows[id.index()].prefetch(&key);
+        let shard = shards.shard(flow::shard_of(picked.hash[k]));
+        shard.gateway_flows[id.index()].prefetch(&key(gateway, picked, k));
     }
     let mut known = 0;
     for k in Bits(set) {
-        let key = key(gateway, &packets[k]);
-        let shard = shards.shard(flow::shard_of(packets[k].hash));
-        let flow = shard.gateway_flows[id.index()].lookup(&key, purse.arrival);
+        let shard = shards.shard(flow::shard_of(picked.hash[k]));
+        let flows = &mut shard.gateway_flows[id.index()];
+        let flow = flows.lookup(&key(gateway, picked, k), purse.arrival);
         known |= u64::from(flow.is_some()) << k;
     }
     known
 }
 
 #[inline(always)]
-fn key(gateway: &Gateway, packet: &Packet) -> Key {
-    let Packet { src, dst, sport, dport, proto, .. } = *packet;
-    Key::new(gateway.domain, &Tuple { src, dst, sport, dport, proto }, packet.hash)
+fn key(gateway: &Gateway, picked: &Picked, k: usize) -> Key {
+    Key::new(gateway.domain, &picked.tuples[k], picked.hash[k])
 }

@@ -2,7 +2,7 @@
 //! whatever begins or ends a session, leads back inside or has no ports is for the stages.
 
 use super::place::{Translated, head};
-use super::{Purse, Ready, Scratch, plain};
+use super::{Purse, Ready, plain};
 use crate::frame::{BATCH, Batch, Bits, Outgoing};
 use crate::ids::ShardId;
 use crate::nat::{FlowKey, Lookup, Proto, SessionId};
@@ -67,6 +67,7 @@ pub(super) fn all<const L2: usize>(
 /// the place, and how many were picked. A function of its own, as all loops here are: they need
 /// every register.
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
 fn choose<const L2: usize>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
@@ -75,7 +76,7 @@ fn choose<const L2: usize>(
 ) -> (u64, usize) {
     let Context { tables, worker, .. } = *cx;
     let entry = tables.nat(place.nat);
-    let list = &mut cx.out.express.crossing;
+    let list = &mut cx.out.express.lists.crossing;
     let (mut seen, mut len) = (0, 0_usize);
     for i in Bits(set) {
         let (frame, row) = batch.both(i);
@@ -92,7 +93,7 @@ fn choose<const L2: usize>(
         let is_tcp = plain::protocol::<L2>(head) == proto::TCP;
         let key = FlowKey::between(side, if is_tcp { Proto::Tcp } else { Proto::Udp }, src, dst);
         let shard = entry.bindings.owner_of(&key);
-        list[len % BATCH] = Crossing { key, shard, at: row.order, ip_len, ..Crossing::NONE };
+        list[len % BATCH] = Crossing { key, shard, at: i as u8, ip_len, ..Crossing::NONE };
         len = len.wrapping_add(usize::from(tables.owner(shard) == worker));
     }
     (seen, len)
@@ -102,7 +103,7 @@ fn choose<const L2: usize>(
 /// sessions, waiting for that is most of the work.
 #[inline(never)]
 fn find(cx: &mut Context<'_>, place: &Translated<'_>, purse: &Purse, len: usize) -> Ready {
-    let list = &mut cx.out.express.crossing;
+    let list = &mut cx.out.express.lists.crossing;
     let nat = place.nat;
     for own in &mut list[..len.min(BATCH)] {
         let shard = cx.shards.nat(own.shard, nat);
@@ -118,14 +119,13 @@ fn find(cx: &mut Context<'_>, place: &Translated<'_>, purse: &Purse, len: usize)
         let shard = cx.shards.nat(own.shard, nat);
         let Some(session) = shard.known(&own.key, own.lookup, purse.arrival) else { continue };
         list[known.len % BATCH] = Crossing { session, ..own };
-        known.len = known.len.wrapping_add(1);
-        known.bytes = known.bytes.wrapping_add(u64::from(own.ip_len));
+        known.add(own.ip_len);
     }
     known
 }
 
 fn pay(cx: &Context<'_>, purse: &Purse, policer: &LinkPolicer, known: Ready) -> bool {
-    let list = &cx.out.express.crossing[..known.len.min(BATCH)];
+    let list = &cx.out.express.lists.crossing[..known.end()];
     let sizes = list.iter().map(|own| u32::from(own.ip_len));
     let cost = sizes_cost(policer, (known.len as u64, known.bytes), sizes);
     policer.bucket.admit(purse.arrival, cost)
@@ -141,7 +141,7 @@ fn send<const L2: usize>(
     len: usize,
 ) {
     let out = cx.tables.attachment(place.crossed.cross.out);
-    let Scratch { crossing, .. } = &*cx.out.express;
+    let crossing = &cx.out.express.lists.crossing;
     let port = &mut cx.out.ports[out.port.index()];
     let mut gone = 0;
     for own in &crossing[..len.min(BATCH)] {

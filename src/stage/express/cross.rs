@@ -1,0 +1,81 @@
+//! Which frames cross the provider's edge as they are, but for their tags? IPv4 of any kind: nothing
+//! there looks behind the tags.
+
+use super::place::{Crossed, head};
+use super::{Purse, Ready};
+use crate::frame::{Batch, Bits, Outgoing};
+use crate::stage::police::sizes_cost;
+use crate::stage::{Context, meter};
+use crate::tables::LinkPolicer;
+
+/// Forwards those of `set` that came in at `place`; returns all that came in there.
+pub(super) fn all<const L2: usize>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    place: &Crossed<'_>,
+    purse: &Purse,
+    set: u64,
+) -> u64 {
+    let policer = place.cross.police.map(|id| cx.tables.policer(id));
+    let (seen, going, figures) = choose::<L2>(batch, place, set);
+    if !policer.is_none_or(|policer| pay::<L2>(batch, purse, policer, going, figures)) {
+        return seen;
+    }
+    send::<L2>(cx, batch, place, purse, going);
+    meter(cx.counters, place.meter, place.cross.direction, (figures.len as u64, figures.bytes));
+    seen
+}
+
+/// All that came in at the place, those of them that cross, and how much that is.
+#[inline(never)]
+fn choose<const L2: usize>(batch: &mut Batch, place: &Crossed<'_>, set: u64) -> (u64, u64, Ready) {
+    let (mut seen, mut going, mut figures) = (0, 0, Ready::default());
+    for i in Bits(set) {
+        let (frame, row) = batch.both(i);
+        if !place.pattern.has(head(frame, row)) {
+            continue;
+        }
+        seen |= 1 << i;
+        let size = u64::from(row.len).wrapping_sub(L2 as u64);
+        if row.len as usize >= L2 {
+            going |= 1 << i;
+            figures.len = figures.len.wrapping_add(1);
+            figures.bytes = figures.bytes.wrapping_add(size);
+        }
+    }
+    (seen, going, figures)
+}
+
+fn pay<const L2: usize>(
+    batch: &Batch,
+    purse: &Purse,
+    policer: &LinkPolicer,
+    going: u64,
+    figures: Ready,
+) -> bool {
+    let sizes = Bits(going).map(|i| batch.row(i).len.wrapping_sub(L2 as u32));
+    let cost = sizes_cost(policer, (figures.len as u64, figures.bytes), sizes);
+    purse.affords(policer) && policer.bucket.admit(purse.arrival, cost)
+}
+
+#[inline(never)]
+fn send<const L2: usize>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    place: &Crossed<'_>,
+    purse: &Purse,
+    going: u64,
+) {
+    let out = cx.tables.attachment(place.cross.out);
+    let port = &mut cx.out.ports[out.port.index()];
+    for i in Bits(going) {
+        let (mut frame, row) = batch.lift(i);
+        let l3 = usize::from(row.off).wrapping_add(L2);
+        let size = place.retag.write::<L2>(&mut frame, l3);
+        let behind = (row.len as usize).wrapping_sub(L2);
+        #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
+        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
+        port.push(Outgoing { frame, off, len, order: row.order, at: purse.arrival });
+    }
+    batch.let_go(going);
+}
