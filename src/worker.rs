@@ -16,7 +16,7 @@ use crate::io::{Counts, Queue};
 use crate::pipeline;
 use crate::stage::icmp::{self, Report};
 use crate::stage::state::{Fate, HELD_SPAN, Held, fate};
-use crate::stage::{Context, Outbox, Punt, Shards, police};
+use crate::stage::{Context, Outbox, Punt, Sharded, Shards, police};
 use crate::sync::Reader;
 use crate::tables::{Counters, Tables};
 use crate::time::{Now, Span};
@@ -337,14 +337,12 @@ impl Worker {
     fn keep_house(&mut self, now: Now) {
         let Self { parts, out, .. } = self;
         let tables = parts.tables.load();
-        for shard in parts.shards.owned() {
-            for nat in &mut shard.nats {
-                nat.expire(now, EXPIRE_BUDGET);
-            }
-            shard.nsg_flows.expire(now, EXPIRE_BUDGET);
-            for flows in &mut shard.gateway_flows {
-                flows.expire(now, EXPIRE_BUDGET);
-            }
+        let Shards { nats, nsg_flows, gateway_flows, .. } = &mut parts.shards;
+        for nat in nats.iter_mut().flat_map(Sharded::all_mut) {
+            nat.expire(now, EXPIRE_BUDGET);
+        }
+        for flows in std::iter::once(nsg_flows).chain(gateway_flows).flat_map(Sharded::all_mut) {
+            flows.expire(now, EXPIRE_BUDGET);
         }
         let cx = Context {
             tables,

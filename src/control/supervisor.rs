@@ -328,9 +328,9 @@ impl Running {
         for (rings, waker) in self.rings.iter().zip(&self.wakers) {
             let tell = tell.clone();
             let look = move |shards: &mut Shards| {
-                let sessions = shards.owned().flat_map(|shard| {
-                    let nats = shard.nats.iter().enumerate();
-                    nats.flat_map(|(nat, own)| own.sessions(now).map(move |view| (nat, view)))
+                let sessions = shards.nats.iter().enumerate().flat_map(|(nat, shards)| {
+                    let views = shards.all().flat_map(|own| own.sessions(now));
+                    views.map(move |view| (nat, view))
                 });
                 let _ = tell.send(sessions.take(SESSIONS_SHOWN).collect());
             };

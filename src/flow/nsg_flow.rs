@@ -118,11 +118,11 @@ pub fn evaluate_stateful(
     }
 }
 
-/// Whether a packet that is no ICMP error is of a flow that was allowed in this `epoch`; the flow
-/// is used by this and lives on.
+/// Whether a packet that is no ICMP error is of a flow that was allowed in this `epoch`, by its
+/// [`NsgKey::key`]; the flow is used by this and lives on.
 #[inline(always)]
-pub fn is_known(table: &mut FlowTable, packet: &NsgKey, now: Now, epoch: Epoch) -> bool {
-    table.lookup(&packet.key, now).is_some_and(|word| State::unpack(*word).epoch == epoch)
+pub fn is_known(table: &mut FlowTable, key: &Key, now: Now, epoch: Epoch) -> bool {
+    table.lookup(key, now).is_some_and(|word| State::unpack(*word).epoch == epoch)
 }
 
 #[inline(never)]

@@ -115,12 +115,6 @@ pub struct FlowKey {
 }
 
 impl FlowKey {
-    /// No packet's key, to have something before there is one.
-    pub const NONE: FlowKey = {
-        let nowhere = Endpoint::new(0, 0);
-        FlowKey { side: Side::In2Out, proto: Proto::Tcp, local: nowhere, remote: nowhere }
-    };
-
     /// The key of a TCP or UDP packet with these ends.
     #[inline(always)]
     pub const fn between(side: Side, proto: Proto, src: Endpoint, dst: Endpoint) -> Self {

@@ -13,7 +13,7 @@ use super::rewrite::{self, WHOLE};
 use super::rng::Draws;
 use super::session::{Endpoint, FlowKey, NIL, Proto, SessionView, Side};
 use super::state::State;
-use super::tcp_state::{self, Timer};
+use super::tcp_state::{self, TcpState, Timer};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
 use crate::time::Now;
@@ -210,6 +210,12 @@ impl Nat44Shard {
         let session = self.state.session_mut(id);
         session.spoke |= side == Side::In2Out;
         let life = match session.proto {
+            // Nearly every segment; what follows says the same of it.
+            Proto::Tcp
+                if session.tcp == TcpState::Established && !tcp_state::is_marked(tcp_flags) =>
+            {
+                timeouts.tcp_established
+            }
             Proto::Tcp => {
                 let (tcp, timer) = tcp_state::step(session.tcp, side, tcp_flags);
                 session.tcp = tcp;

@@ -111,6 +111,12 @@ pub const fn is_first(flags: u8) -> bool {
     matches!(Segment::of(flags), Segment::Syn) && flags & flag::FIN == 0
 }
 
+/// Whether a segment may change a connection's state: it begins or ends something.
+#[inline(always)]
+pub const fn is_marked(flags: u8) -> bool {
+    flags & (flag::RST | flag::SYN | flag::FIN) != 0
+}
+
 /// The state after a segment, and the timer that it starts.
 #[inline]
 pub const fn step(state: TcpState, side: Side, flags: u8) -> (TcpState, Timer) {

@@ -84,7 +84,7 @@ fn known_flow(
     row: &Row,
 ) -> Result<(), DropReason> {
     let key = Key::new(gateway.domain, &nsg::tuple(row), row.hash);
-    let flows = &mut cx.shards.shard(flow::shard_of(row.hash)).gateway_flows[id.index()];
+    let flows = cx.shards.gateway_flows[id.index()].of_mut(flow::shard_of(row.hash));
     if flows.lookup(&key, row.arrival).is_some() {
         return Ok(());
     }

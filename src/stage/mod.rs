@@ -34,7 +34,7 @@ use crate::ids::{Direction, MeterId, PortId, WorkerId};
 use crate::tables::{Counters, Tables};
 
 pub use punt::{Message, Punt};
-pub use state::{Held, Shards};
+pub use state::{Held, Sharded, Shards};
 
 /// What a stage has at hand besides the batch: the tables, and what belongs to its worker.
 #[derive(Debug)]

@@ -25,17 +25,32 @@ pub fn side(nat: &NatEntry, cross: &CrossConnect, row: &Row) -> Option<Side> {
 /// Which translation a valid IPv4 packet between these addresses is for; none when NAT leaves it
 /// alone.
 #[inline(always)]
-pub fn side_between(nat: &NatEntry, cross: &CrossConnect, src: u32, dst: u32) -> Option<Side> {
-    let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
-    // From the edge to the pool: its ICMP errors about translated packets.
-    let from_own = cross.direction == Direction::ToAzure && own(src);
-    if from_own || own(dst) {
-        return None;
+fn side_between(nat: &NatEntry, cross: &CrossConnect, src: u32, dst: u32) -> Option<Side> {
+    match cross.direction {
+        Direction::ToAzure => is_translated::<true>(nat, cross, src, dst).then_some(Side::In2Out),
+        Direction::ToOnprem => is_translated::<false>(nat, cross, src, dst).then_some(Side::Out2In),
     }
-    match (cross.direction, nat.bindings.side(src, dst)?) {
-        (Direction::ToAzure, Side::In2Out) => Some(Side::In2Out),
-        (Direction::ToOnprem, Side::Out2In) => Some(Side::Out2In),
-        _ => None,
+}
+
+/// Whether NAT has business with a valid IPv4 packet between these addresses that comes from inside
+/// towards Azure (`IN2OUT`), or from there towards on-premises.
+#[inline(always)]
+pub fn is_translated<const IN2OUT: bool>(
+    nat: &NatEntry,
+    cross: &CrossConnect,
+    src: u32,
+    dst: u32,
+) -> bool {
+    let own = |address: u32| cross.own_subnets.iter().any(|(net, mask)| address & mask == *net);
+    if own(dst) {
+        return false;
+    }
+    let side = nat.bindings.side(src, dst);
+    if IN2OUT {
+        // From the edge to the pool: its ICMP errors about translated packets.
+        !own(src) && side == Some(Side::In2Out)
+    } else {
+        side == Some(Side::Out2In)
     }
 }
 
@@ -95,14 +110,14 @@ fn translated(tables: &Tables, batch: &Batch, set: u64) -> Todo {
 fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
-        let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
+        let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
         if let Some(key) = FlowKey::of(side, row) {
             nat.prefetch_index(nat.begin(&key));
         }
     }
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
-        let nat = &cx.shards.shard(ShardId(row.shard)).nats[id.index()];
+        let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
         if let Some(key) = FlowKey::of(side, row) {
             nat.prefetch_session(nat.begin(&key));
         }
@@ -124,7 +139,7 @@ fn one(
     side: Side,
 ) -> Result<Next, DropReason> {
     let (frame, row) = batch.both(i);
-    let shard = &mut cx.shards.shard(ShardId(row.shard)).nats[id.index()];
+    let shard = cx.shards.nats[id.index()].of_mut(ShardId(row.shard));
     if side == Side::Out2In {
         shard.out2in(&mut frame[..], row)?;
         return Ok(Next::On);

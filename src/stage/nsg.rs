@@ -78,7 +78,7 @@ fn prefetch(
         let row = batch.row(i);
         let Some(nsg) = of(cx.tables, row) else { continue };
         let key = NsgKey::new(nsg, direction, &tuple(row), row.hash);
-        cx.shards.shard(flow::shard_of(row.hash)).nsg_flows.prefetch(key.key());
+        cx.shards.nsg_flows.of(flow::shard_of(row.hash)).prefetch(key.key());
     }
 }
 
@@ -96,7 +96,7 @@ fn decide(
     nsg: NsgId,
     direction: RuleDirection,
 ) -> Result<(), DropReason> {
-    let flows = &mut cx.shards.shard(flow::shard_of(row.hash)).nsg_flows;
+    let flows = cx.shards.nsg_flows.of_mut(flow::shard_of(row.hash));
     let (rules, epoch) = (cx.tables.nsg(nsg), cx.tables.epoch);
     if row.flags.has(Flags::ICMP_ERROR)
         && let Some(quoted) = quoted::tuple(frame, row)

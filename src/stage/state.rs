@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::steer::Told;
 use crate::flow::{FlowTable, nsg_flow};
 use crate::frame::{Frame, Row};
-use crate::ids::{NatId, SHARDS, ShardId};
+use crate::ids::{SHARDS, ShardId};
 use crate::mem::Arena;
 use crate::nat::{FragmentTable, Nat44Shard};
 use crate::neighbour::NeighbourState;
@@ -39,23 +39,56 @@ impl Default for Sizes {
 /// How long later fragments may follow their first.
 pub const FRAGMENT_IDLE: Span = Span::secs(30);
 
-/// One shard's state.
+/// One of something for each shard of this worker's.
 #[derive(Debug)]
-pub struct Shard {
-    /// By NAT id.
-    pub nats: Vec<Nat44Shard>,
-    /// Flows that security groups allowed.
-    pub nsg_flows: FlowTable,
-    /// Flows that each gateway knows, by gateway id; none where limits are off.
-    pub gateway_flows: Vec<FlowTable>,
-    /// Ports of datagrams that come in fragments.
-    pub fragments: FragmentTable<Told>,
+pub struct Sharded<T>(Box<[Option<T>]>);
+
+impl<T> Sharded<T> {
+    fn new(owned: impl Fn(ShardId) -> bool, mut make: impl FnMut(ShardId) -> T) -> Self {
+        let make = |index| Some(ShardId::from_index(index)).filter(|id| owned(*id)).map(&mut make);
+        Self((0..SHARDS).map(make).collect())
+    }
+
+    /// A shard's.
+    ///
+    /// # Panics
+    /// When another worker owns it: *steer* let a packet through that is not ours.
+    #[inline(always)]
+    pub fn of(&self, id: ShardId) -> &T {
+        self.0[id.index()].as_ref().expect("steer sends packets to their owner")
+    }
+
+    /// A shard's, to change.
+    ///
+    /// # Panics
+    /// As [`Sharded::of`].
+    #[inline(always)]
+    pub fn of_mut(&mut self, id: ShardId) -> &mut T {
+        self.0[id.index()].as_mut().expect("steer sends packets to their owner")
+    }
+
+    /// All of this worker's.
+    pub fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
+    /// All of this worker's, to change.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flatten()
+    }
 }
 
-/// The shards; a worker fills only those that it owns.
+/// What the shards keep; a worker has only what it owns.
 #[derive(Debug)]
 pub struct Shards {
-    shards: Vec<Option<Shard>>,
+    /// By NAT id.
+    pub nats: Vec<Sharded<Nat44Shard>>,
+    /// Flows that security groups allowed.
+    pub nsg_flows: Sharded<FlowTable>,
+    /// Flows that each gateway knows, by gateway id; none where limits are off.
+    pub gateway_flows: Vec<Sharded<FlowTable>>,
+    /// Ports of datagrams that come in fragments.
+    pub fragments: Sharded<FragmentTable<Told>>,
 }
 
 impl Shards {
@@ -67,45 +100,20 @@ impl Shards {
         owned: impl Fn(ShardId) -> bool,
     ) -> Self {
         let mut arena = Arena::default();
-        let make = |index: usize| {
-            let id = ShardId::from_index(index);
-            owned(id).then(|| Shard {
-                nats: nats
-                    .iter()
-                    .map(|nat| Nat44Shard::new(id, Arc::clone(&nat.bindings), seed))
-                    .collect(),
-                nsg_flows: FlowTable::new(&mut arena, sizes.nsg_flows, nsg_flow::IDLE),
-                gateway_flows: gateways
-                    .iter()
-                    .map(|own| known_flows(&mut arena, own, sizes))
-                    .collect(),
-                fragments: FragmentTable::new(sizes.fragments, FRAGMENT_IDLE),
-            })
+        let nat = |nat: &NatEntry| {
+            Sharded::new(&owned, |id| Nat44Shard::new(id, Arc::clone(&nat.bindings), seed))
         };
-        Self { shards: (0..SHARDS).map(make).collect() }
-    }
-
-    /// A shard of this worker's.
-    ///
-    /// # Panics
-    /// When another worker owns it: *steer* let a packet through that is not ours.
-    #[inline(always)]
-    pub fn shard(&mut self, id: ShardId) -> &mut Shard {
-        self.shards[id.index() % SHARDS].as_mut().expect("steer sends packets to their owner")
-    }
-
-    /// The NAT of a shard of this worker's.
-    ///
-    /// # Panics
-    /// As [`Shards::shard`].
-    #[inline(always)]
-    pub fn nat(&mut self, id: ShardId, nat: NatId) -> &mut Nat44Shard {
-        &mut self.shard(id).nats[nat.index()]
-    }
-
-    /// The shards of this worker.
-    pub fn owned(&mut self) -> impl Iterator<Item = &mut Shard> {
-        self.shards.iter_mut().flatten()
+        Self {
+            nats: nats.iter().map(nat).collect(),
+            nsg_flows: Sharded::new(&owned, |_| {
+                FlowTable::new(&mut arena, sizes.nsg_flows, nsg_flow::IDLE)
+            }),
+            gateway_flows: gateways
+                .iter()
+                .map(|own| Sharded::new(&owned, |_| known_flows(&mut arena, own, sizes)))
+                .collect(),
+            fragments: Sharded::new(&owned, |_| FragmentTable::new(sizes.fragments, FRAGMENT_IDLE)),
+        }
     }
 }
 

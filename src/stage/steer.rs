@@ -174,7 +174,7 @@ fn learn(
         _ => None,
     };
     row.flags.set(Flags::FRAGMENT_KNOWN);
-    let fragments = &mut cx.shards.shard(meeting).fragments;
+    let fragments = cx.shards.fragments.of_mut(meeting);
     if row.flags.has(Flags::LATER_FRAGMENT) {
         match fragments.find(key, row.arrival) {
             Some(told) => (row.sport, row.dport, row.shard) = (told.sport, told.dport, told.shard),

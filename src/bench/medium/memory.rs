@@ -21,7 +21,7 @@ use crate::frame::{DropReason, HEADROOM, Outgoing, Pool};
 use crate::io::memory::End;
 use crate::io::sys::affinity;
 use crate::io::{clock, steer};
-use crate::stage::Shards;
+use crate::stage::{Sharded, Shards};
 use crate::sync::Counter;
 use crate::tables::Counters;
 use crate::time::Now;
@@ -288,7 +288,7 @@ impl MemoryDevice {
     pub fn sessions(&self) -> io::Result<u64> {
         let count = |_| -> Box<dyn FnOnce(&mut Shards) -> u64 + Send> {
             Box::new(|shards| {
-                let nats = shards.owned().flat_map(|shard| &shard.nats);
+                let nats = shards.nats.iter().flat_map(Sharded::all);
                 nats.map(|nat| nat.counters().sessions as u64).sum()
             })
         };
@@ -303,10 +303,8 @@ impl MemoryDevice {
         let count = |_| -> Box<dyn FnOnce(&mut Shards) -> u64 + Send> {
             Box::new(|shards| {
                 let now = clock::now();
-                let tables = shards
-                    .owned()
-                    .flat_map(|own| std::iter::once(&own.nsg_flows).chain(&own.gateway_flows));
-                tables.map(|table| table.len(now) as u64).sum()
+                let tables = std::iter::once(&shards.nsg_flows).chain(&shards.gateway_flows);
+                tables.flat_map(Sharded::all).map(|table| table.len(now) as u64).sum()
             })
         };
         Ok(self.ask(count)?.into_iter().sum())

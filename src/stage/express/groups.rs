@@ -4,13 +4,13 @@
 use super::lists::{Leaving, Lists, Picked};
 use super::place::{self, Routed};
 use super::{Purse, Ready};
-use crate::flow;
 use crate::flow::nsg_flow::{self, NsgKey};
 use crate::flow::rules::RuleDirection::{self, Inbound, Outbound};
+use crate::flow::{self, FlowTable};
 use crate::frame::{BATCH, Batch};
-use crate::ids::NsgId;
-use crate::stage::Context;
-use crate::tables::Adjacency;
+use crate::ids::{Epoch, NsgId};
+use crate::stage::{Context, Sharded};
+use crate::time::Now;
 
 /// Leaves those of the packets that are `ready` whose flows are known; `hashed` says whether they
 /// have their hashes.
@@ -22,37 +22,19 @@ pub(super) fn ask<const L2: usize>(
     purse: &Purse,
     (ready, hashed): (Ready, bool),
 ) -> Ready {
-    let Lists { picked, leaving, .. } = &mut cx.out.express.lists;
+    let lists = &mut cx.out.express.lists;
     if !hashed {
-        read::<L2>(cx.tables.hash_seed, batch, picked, (leaving, ready));
+        read::<L2>(cx.tables.hash_seed, batch, &mut lists.picked, (&lists.leaving, ready));
     }
-    let groups = Groups { arriving: place.group, adjacencies: &cx.tables.adjacencies };
-    for n in 0..ready.end() {
-        let k = usize::from(leaving.picked[n]) % BATCH;
-        let flows = &cx.shards.shard(flow::shard_of(picked.hash[k])).nsg_flows;
-        if let Some(nsg) = groups.arriving {
-            flows.prefetch(key(picked, k, nsg, Outbound).key());
-        }
-        if let Some(nsg) = groups.leaving(leaving, n) {
-            flows.prefetch(key(picked, k, nsg, Inbound).key());
-        }
-    }
-    let mut known = Ready::default();
-    for n in 0..ready.end() {
-        let k = usize::from(leaving.picked[n]) % BATCH;
-        let flows = &mut cx.shards.shard(flow::shard_of(picked.hash[k])).nsg_flows;
-        let mut knows = |nsg, direction| {
-            let key = key(picked, k, nsg, direction);
-            nsg_flow::is_known(flows, &key, purse.arrival, cx.tables.epoch)
-        };
-        if groups.arriving.is_none_or(|nsg| knows(nsg, Outbound))
-            && groups.leaving(leaving, n).is_none_or(|nsg| knows(nsg, Inbound))
-        {
-            leaving.shift(n, known.len);
-            known.add(picked.ip_len[k]);
-        }
-    }
-    known
+    let mut asking =
+        Asking { flows: &mut cx.shards.nsg_flows, lists, at: (purse.arrival, cx.tables.epoch) };
+    let ready = match place.group {
+        Some(nsg) => asking.known(ready, Outbound, |_, _| Some(nsg)),
+        None => ready,
+    };
+    let adjacencies = &cx.tables.adjacencies[..];
+    let of_subnet = |leaving: &Leaving, n: usize| adjacencies[leaving.adjacencies[n].index()].nsg;
+    asking.known(ready, Inbound, of_subnet)
 }
 
 /// Hashes packets that have no hash yet.
@@ -69,20 +51,41 @@ fn read<const L2: usize>(
     }
 }
 
-/// The groups on packets' way.
-struct Groups<'a> {
-    arriving: Option<NsgId>,
-    adjacencies: &'a [Adjacency],
+/// Flows, and packets to look for among them.
+struct Asking<'a> {
+    flows: &'a mut Sharded<FlowTable>,
+    lists: &'a mut Lists,
+    at: (Now, Epoch),
 }
 
-impl Groups<'_> {
+impl Asking<'_> {
+    /// Leaves those whose flow their group knows, and those that have none. Memory of all is asked
+    /// for before the first is looked up.
     #[inline(always)]
-    fn leaving(&self, leaving: &Leaving, n: usize) -> Option<NsgId> {
-        self.adjacencies[leaving.adjacencies[n].index()].nsg
+    fn known(
+        &mut self,
+        ready: Ready,
+        direction: RuleDirection,
+        group: impl Fn(&Leaving, usize) -> Option<NsgId>,
+    ) -> Ready {
+        let Self { flows, lists: Lists { picked, leaving, keys, .. }, at: (now, epoch) } = self;
+        let mut asked = 0_u64;
+        for n in 0..ready.end() {
+            let Some(nsg) = group(leaving, n) else { continue };
+            let k = usize::from(leaving.picked[n]) % BATCH;
+            asked |= 1 << n;
+            keys[n] = *NsgKey::new(nsg, direction, &picked.tuples[k], picked.hash[k]).key();
+            flows.of(flow::shard_of(picked.hash[k])).prefetch(&keys[n]);
+        }
+        let mut known = Ready::default();
+        for n in 0..ready.end() {
+            let hash = picked.hash[usize::from(leaving.picked[n]) % BATCH];
+            let flows = flows.of_mut(flow::shard_of(hash));
+            if asked >> n & 1 == 0 || nsg_flow::is_known(flows, &keys[n], *now, *epoch) {
+                leaving.shift(n, known.len);
+                known.add(leaving.ip_len[known.len % BATCH]);
+            }
+        }
+        known
     }
-}
-
-#[inline(always)]
-fn key(picked: &Picked, k: usize, nsg: NsgId, direction: RuleDirection) -> NsgKey {
-    NsgKey::new(nsg, direction, &picked.tuples[k], picked.hash[k])
 }

@@ -3,7 +3,7 @@
 
 use super::plain;
 use super::translate::Crossing;
-use crate::flow::Tuple;
+use crate::flow::{Key, Tuple};
 use crate::frame::BATCH;
 use crate::ids::{AdjacencyId, NextHopId};
 use crate::neighbour::Word;
@@ -109,6 +109,8 @@ pub(super) struct Lists {
     pub(super) picked: Picked,
     pub(super) leaving: Leaving,
     pub(super) crossing: [Crossing; BATCH],
+    /// Names of the flows that are looked for.
+    pub(super) keys: [Key; BATCH],
 }
 
 impl Default for Lists {
@@ -132,6 +134,7 @@ impl Default for Lists {
                 picked: [0; BATCH],
             },
             crossing: [Crossing::NONE; BATCH],
+            keys: [Key::new(0, &nothing, 0); BATCH],
         }
     }
 }

@@ -4,10 +4,10 @@
 use super::lists::{Lists, Picked};
 use super::place::{self, Routed};
 use super::{Led, Purse, Ready, WayOut};
-use crate::flow::{self, Key};
+use crate::flow::{self, FlowTable, Key};
 use crate::frame::{BATCH, Batch, Bits};
 use crate::ids::{GatewayId, NextHopId};
-use crate::stage::{Context, Shards};
+use crate::stage::{Context, Sharded};
 use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
 use crate::tables::{NextHop, Tables};
 
@@ -31,7 +31,8 @@ pub(super) fn run<const L2: usize>(
         if !has_room(limits, purse) {
             return (tried, Ready::default());
         }
-        known = of_known_flows(cx.shards, (id, gateway), (purse, &lists.picked), known);
+        let flows = &mut cx.shards.gateway_flows[id.index()];
+        known = of_known_flows(flows, gateway, (purse, lists), known);
     }
     (tried, lead(tables, gateway, (place, purse), lists, known))
 }
@@ -105,26 +106,20 @@ fn has_room(limits: &GatewayLimits, purse: &Purse) -> bool {
 /// Those of `set` whose flows the gateway knows.
 #[inline(never)]
 fn of_known_flows(
-    shards: &mut Shards,
-    (id, gateway): (GatewayId, &Gateway),
-    (purse, picked): (&Purse, &Picked),
+    flows: &mut Sharded<FlowTable>,
+    gateway: &Gateway,
+    (purse, lists): (&Purse, &mut Lists),
     set: u64,
 ) -> u64 {
+    let Lists { picked, keys, .. } = lists;
     for k in Bits(set) {
-        let shard = shards.shard(flow::shard_of(picked.hash[k]));
-        shard.gateway_flows[id.index()].prefetch(&key(gateway, picked, k));
+        keys[k] = Key::new(gateway.domain, &picked.tuples[k], picked.hash[k]);
+        flows.of(flow::shard_of(picked.hash[k])).prefetch(&keys[k]);
     }
     let mut known = 0;
     for k in Bits(set) {
-        let shard = shards.shard(flow::shard_of(picked.hash[k]));
-        let flows = &mut shard.gateway_flows[id.index()];
-        let flow = flows.lookup(&key(gateway, picked, k), purse.arrival);
-        known |= u64::from(flow.is_some()) << k;
+        let flows = flows.of_mut(flow::shard_of(picked.hash[k]));
+        known |= u64::from(flows.lookup(&keys[k], purse.arrival).is_some()) << k;
     }
     known
-}
-
-#[inline(always)]
-fn key(gateway: &Gateway, picked: &Picked, k: usize) -> Key {
-    Key::new(gateway.domain, &picked.tuples[k], picked.hash[k])
 }

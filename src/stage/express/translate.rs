@@ -4,8 +4,8 @@
 use super::place::{Translated, head};
 use super::{Purse, Ready, plain};
 use crate::frame::{BATCH, Batch, Bits, Outgoing};
-use crate::ids::ShardId;
-use crate::nat::{FlowKey, Lookup, Proto, SessionId};
+use crate::ids::{Direction, ShardId};
+use crate::nat::{Endpoint, FlowKey, Lookup, Proto, SessionId, Side};
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, meter, nat44};
 use crate::tables::LinkPolicer;
@@ -14,7 +14,9 @@ use crate::wire::proto;
 /// A packet that NAT translates, and what was found of its session.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Crossing {
-    key: FlowKey,
+    proto: Proto,
+    src: Endpoint,
+    dst: Endpoint,
     lookup: Lookup,
     session: SessionId,
     shard: ShardId,
@@ -25,13 +27,22 @@ pub(super) struct Crossing {
 
 impl Crossing {
     pub(super) const NONE: Self = Self {
-        key: FlowKey::NONE,
+        proto: Proto::Tcp,
+        src: Endpoint::new(0, 0),
+        dst: Endpoint::new(0, 0),
         lookup: Lookup::NONE,
         session: SessionId::NONE,
         shard: ShardId(0),
         at: 0,
         ip_len: 0,
     };
+
+    /// All packets of a place go one way, so that the side is known where this is called.
+    #[inline(always)]
+    fn key<const IN2OUT: bool>(&self) -> FlowKey {
+        let side = if IN2OUT { Side::In2Out } else { Side::Out2In };
+        FlowKey::between(side, self.proto, self.src, self.dst)
+    }
 }
 
 /// Forwards those of `set` that came in at `place` and have a session; returns all that came in
@@ -43,17 +54,30 @@ pub(super) fn all<const L2: usize>(
     purse: &Purse,
     set: u64,
 ) -> u64 {
+    match place.crossed.cross.direction {
+        Direction::ToAzure => one_way::<L2, true>(cx, batch, place, purse, set),
+        Direction::ToOnprem => one_way::<L2, false>(cx, batch, place, purse, set),
+    }
+}
+
+fn one_way<const L2: usize, const IN2OUT: bool>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    place: &Translated<'_>,
+    purse: &Purse,
+    set: u64,
+) -> u64 {
     let policer = place.crossed.cross.police.map(|id| cx.tables.policer(id));
-    let (seen, len) = choose::<L2>(cx, batch, place, set);
+    let (seen, len) = choose::<L2, IN2OUT>(cx, batch, place, set);
     if len == 0 || !policer.is_none_or(|policer| purse.affords(policer)) {
         return seen;
     }
-    let known = find(cx, place, purse, len);
+    let known = find::<IN2OUT>(cx, place, purse, len);
     // Another worker may have been faster since the bucket was looked at: then all stay.
     if known.len == 0 || !policer.is_none_or(|policer| pay(cx, purse, policer, known)) {
         return seen;
     }
-    send::<L2>(cx, batch, place, purse, known.len);
+    send::<L2, IN2OUT>(cx, batch, place, purse, known.len);
     meter(
         cx.counters,
         place.crossed.meter,
@@ -68,7 +92,7 @@ pub(super) fn all<const L2: usize>(
 /// every register.
 #[inline(never)]
 #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
-fn choose<const L2: usize>(
+fn choose<const L2: usize, const IN2OUT: bool>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
     place: &Translated<'_>,
@@ -87,13 +111,14 @@ fn choose<const L2: usize>(
         seen |= 1 << i;
         let Some(ip_len) = plain::size::<L2>(head, row) else { continue };
         let [src, dst] = plain::ends::<L2>(head);
-        let Some(side) = nat44::side_between(entry, place.crossed.cross, src.ip, dst.ip) else {
+        if !nat44::is_translated::<IN2OUT>(entry, place.crossed.cross, src.ip, dst.ip) {
             continue;
-        };
+        }
         let is_tcp = plain::protocol::<L2>(head) == proto::TCP;
-        let key = FlowKey::between(side, if is_tcp { Proto::Tcp } else { Proto::Udp }, src, dst);
-        let shard = entry.bindings.owner_of(&key);
-        list[len % BATCH] = Crossing { key, shard, at: i as u8, ip_len, ..Crossing::NONE };
+        let proto = if is_tcp { Proto::Tcp } else { Proto::Udp };
+        let own = Crossing { proto, src, dst, at: i as u8, ip_len, ..Crossing::NONE };
+        let shard = entry.bindings.owner_of(&own.key::<IN2OUT>());
+        list[len % BATCH] = Crossing { shard, ..own };
         len = len.wrapping_add(usize::from(tables.owner(shard) == worker));
     }
     (seen, len)
@@ -102,22 +127,29 @@ fn choose<const L2: usize>(
 /// Leaves those of the first `len` that have a session. Its memory is asked for first: at many
 /// sessions, waiting for that is most of the work.
 #[inline(never)]
-fn find(cx: &mut Context<'_>, place: &Translated<'_>, purse: &Purse, len: usize) -> Ready {
+fn find<const IN2OUT: bool>(
+    cx: &mut Context<'_>,
+    place: &Translated<'_>,
+    purse: &Purse,
+    len: usize,
+) -> Ready {
     let list = &mut cx.out.express.lists.crossing;
-    let nat = place.nat;
+    let shards = &cx.shards.nats[place.nat.index()];
     for own in &mut list[..len.min(BATCH)] {
-        let shard = cx.shards.nat(own.shard, nat);
-        own.lookup = shard.begin(&own.key);
+        let shard = shards.of(own.shard);
+        own.lookup = shard.begin(&own.key::<IN2OUT>());
         shard.prefetch_index(own.lookup);
     }
     for own in &list[..len.min(BATCH)] {
-        cx.shards.nat(own.shard, nat).prefetch_session(own.lookup);
+        shards.of(own.shard).prefetch_session(own.lookup);
     }
     let mut known = Ready::default();
     for k in 0..len.min(BATCH) {
         let own = list[k];
-        let shard = cx.shards.nat(own.shard, nat);
-        let Some(session) = shard.known(&own.key, own.lookup, purse.arrival) else { continue };
+        let shard = shards.of(own.shard);
+        let Some(session) = shard.known(&own.key::<IN2OUT>(), own.lookup, purse.arrival) else {
+            continue;
+        };
         list[known.len % BATCH] = Crossing { session, ..own };
         known.add(own.ip_len);
     }
@@ -133,7 +165,7 @@ fn pay(cx: &Context<'_>, purse: &Purse, policer: &LinkPolicer, known: Ready) -> 
 
 /// Translates the first `len` and sends them.
 #[inline(never)]
-fn send<const L2: usize>(
+fn send<const L2: usize, const IN2OUT: bool>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
     place: &Translated<'_>,
@@ -143,6 +175,7 @@ fn send<const L2: usize>(
     let out = cx.tables.attachment(place.crossed.cross.out);
     let crossing = &cx.out.express.lists.crossing;
     let port = &mut cx.out.ports[out.port.index()];
+    let shards = &mut cx.shards.nats[place.nat.index()];
     let mut gone = 0;
     for own in &crossing[..len.min(BATCH)] {
         let at = usize::from(own.at) % BATCH;
@@ -150,9 +183,9 @@ fn send<const L2: usize>(
         let (mut frame, row) = batch.lift(at);
         let l3 = usize::from(row.off).wrapping_add(L2);
         let packet = frame[l3..].first_chunk_mut().expect("a packet is there");
-        let shard = cx.shards.nat(own.shard, place.nat);
+        let shard = shards.of_mut(own.shard);
         let flags = plain::tcp_flags(packet);
-        shard.carry(own.session, &own.key, (flags, purse.arrival), packet);
+        shard.carry(own.session, &own.key::<IN2OUT>(), (flags, purse.arrival), packet);
         let size = place.crossed.retag.write::<L2>(&mut frame, l3);
         let behind = (row.len as usize).wrapping_sub(L2);
         #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
