@@ -39,6 +39,7 @@ pub(crate) fn received_by_stages(cx: &mut Context<'_>, batch: &mut Batch) {
 
 /// Frames as a port received them, those that *express* left.
 fn staged(cx: &mut Context<'_>, batch: &mut Batch) {
+    batch.settle();
     validate::frame(cx, batch);
     let sorted = classify::run(cx, batch);
     punt::run(cx, batch, sorted.arp);

@@ -29,11 +29,26 @@ const fn first(len: usize) -> u64 {
     if len >= BATCH { u64::MAX } else { (1 << len) - 1 }
 }
 
+/// Where a member's frame begins in its buffer, its bytes, and when it came in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place {
+    /// Where its Ethernet header begins.
+    pub off: u16,
+    /// Bytes from there.
+    pub len: u32,
+    /// When it came in.
+    pub arrival: Now,
+}
+
 /// Frames, their rows, and which of them still go on.
 #[derive(Debug)]
 pub struct Batch {
     frames: [Option<Frame>; BATCH],
     rows: [Row; BATCH],
+    places: [Place; BATCH],
+    /// Members that have no row yet, and the port that they came in by.
+    bare: u64,
+    port: PortId,
     reasons: [DropReason; BATCH],
     len: usize,
     live: u64,
@@ -51,6 +66,9 @@ impl Default for Batch {
         Self {
             frames: [const { None }; BATCH],
             rows: [Row::default(); BATCH],
+            places: [Place::default(); BATCH],
+            bare: 0,
+            port: PortId(0),
             reasons: [DropReason::FrameTooShort; BATCH],
             len: 0,
             live: 0,
@@ -78,40 +96,75 @@ impl Batch {
         if self.len == BATCH {
             return Err(frame);
         }
+        let Row { off, len, arrival, .. } = row;
         self.frames[self.len] = Some(frame);
+        self.places[self.len] = Place { off, len, arrival };
         self.rows[self.len] = Row { order: self.len as u8, ..row };
         self.live |= 1 << self.len;
         self.len += 1;
         self.bytes = self.bytes.wrapping_add(u64::from(row.len));
-        self.spread |= row.arrival.0 ^ self.rows[0].arrival.0;
+        self.spread |= arrival.0 ^ self.places[0].arrival.0;
         self.odd |= row.gso_size != 0 || row.flags != Flags::default();
         Ok(())
     }
 
     /// As [`Batch::push`] for frames of which no more is known than where they begin, how long they
-    /// are, and when they came in; those that do not fit stay. Returns their bytes.
+    /// are, and when they came in; those that do not fit stay. They have no rows until
+    /// [`Batch::settle`]. Returns their bytes.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
     pub fn extend(
         &mut self,
         port: PortId,
         frames: impl Iterator<Item = (Frame, (u16, u16), Now)>,
     ) -> u64 {
+        if port != self.port {
+            self.settle();
+            self.port = port;
+        }
         let (mut len, mut bytes, mut spread) = (self.len, 0_u64, 0);
         for (place, (frame, (off, size), arrival)) in (self.len..BATCH).zip(frames) {
-            let order = place as u8;
             let size = u32::from(size);
-            self.rows[place] = Row { off, len: size, port, arrival, order, ..Row::default() };
+            self.places[place] = Place { off, len: size, arrival };
             self.frames[place] = Some(frame);
             bytes = bytes.wrapping_add(u64::from(size));
-            spread |= arrival.0 ^ self.rows[0].arrival.0;
+            spread |= arrival.0 ^ self.places[0].arrival.0;
             len = place + 1;
         }
-        self.live |= first(len) & !first(self.len);
+        let new = first(len) & !first(self.len);
+        self.live |= new;
+        self.bare |= new;
         self.len = len;
         self.bytes = self.bytes.wrapping_add(bytes);
         self.spread |= spread;
         bytes
+    }
+
+    /// Gives a row to each member that still goes on and has none.
+    pub fn settle(&mut self) {
+        for i in Bits(self.bare & self.live) {
+            self.settle_one(i);
+        }
+        self.bare = 0;
+    }
+
+    /// Gives member `i` a row, if it has none.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
+    pub fn settle_one(&mut self, i: usize) {
+        if self.bare >> i & 1 != 0 {
+            let (Place { off, len, arrival }, port) = (self.places[i], self.port);
+            self.rows[i] = Row { off, len, port, arrival, order: i as u8, ..Row::default() };
+            self.bare &= !(1 << i);
+        }
+    }
+
+    /// The frame of member `i`, row or none, and where its bytes are as it came in.
+    ///
+    /// # Panics
+    /// When `i` was taken out already.
+    #[inline(always)]
+    pub fn bare(&self, i: usize) -> (&Frame, &Place) {
+        (self.frames[i].as_ref().expect("a live packet has its frame"), &self.places[i])
     }
 
     /// Whether a frame that was pushed is a super-frame, leaves its checksum to hardware, or was
@@ -127,7 +180,7 @@ impl Batch {
 
     /// When all frames that were pushed came in; none where they did at several times.
     pub fn arrival(&self) -> Option<Now> {
-        (self.spread == 0).then_some(self.rows[0].arrival)
+        (self.spread == 0).then_some(self.places[0].arrival)
     }
 
     /// Frames that were pushed and not cleared, whatever became of them.
@@ -162,12 +215,14 @@ impl Batch {
     /// When `i` was taken out already: a stage named a packet that is not its own.
     #[inline(always)]
     pub fn both(&mut self, i: usize) -> (&mut Frame, &mut Row) {
+        debug_assert!(self.bare >> i & 1 == 0, "rows are there once the batch is settled");
         (self.frames[i].as_mut().expect("a live packet has its frame"), &mut self.rows[i])
     }
 
     /// The row of member `i`.
     #[inline(always)]
     pub fn row(&self, i: usize) -> &Row {
+        debug_assert!(self.bare >> i & 1 == 0, "rows are there once the batch is settled");
         &self.rows[i]
     }
 
@@ -208,10 +263,11 @@ impl Batch {
         (self.frames[i].take().expect("a packet is taken once"), &mut self.rows[i])
     }
 
-    /// As [`Batch::take_frame`] for many, which [`Batch::let_go`] ends.
+    /// As [`Batch::take_frame`] for many, with rows or none, which [`Batch::let_go`] ends; their
+    /// bytes are where they came in.
     #[inline(always)]
-    pub fn lift(&mut self, i: usize) -> (Frame, &Row) {
-        (self.frames[i].take().expect("a packet is taken once"), &self.rows[i])
+    pub fn lift(&mut self, i: usize) -> (Frame, &Place) {
+        (self.frames[i].take().expect("a packet is taken once"), &self.places[i])
     }
 
     /// The frames of `set` were lifted.
@@ -239,5 +295,6 @@ impl Batch {
         self.bytes = 0;
         self.spread = 0;
         self.odd = false;
+        self.bare = 0;
     }
 }

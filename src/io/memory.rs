@@ -320,6 +320,7 @@ mod tests {
         assert_eq!(sent, Counts { frames: 10, bytes: 600, ..Counts::default() });
         let mut batch = Batch::new();
         assert_eq!(b.receive(PortId(7), Now(5), &mut batch), sent);
+        batch.settle();
         for (i, place) in places.into_iter().enumerate() {
             assert_eq!(batch.bytes(i).as_ptr(), place);
             assert_eq!((batch.row(i).port, batch.row(i).arrival), (PortId(7), Now(5)));
@@ -363,6 +364,7 @@ mod tests {
         assert!(!sleeper.rest(0, [&queue].into_iter(), Span::secs(60)).unwrap());
         let mut batch = Batch::new();
         assert_eq!(queue.receive(PortId(0), Now(1), &mut pool, &mut batch).frames, 1);
+        batch.settle();
         assert_eq!(batch.row(0).arrival, Now(42));
         let second = frame(&mut pool, &[2; 60]);
         std::thread::scope(|scope| {
@@ -372,6 +374,7 @@ mod tests {
         });
         let mut batch = Batch::new();
         assert_eq!(queue.receive(PortId(0), Now(1), &mut pool, &mut batch).frames, 1);
+        batch.settle();
         assert_eq!(batch.row(0).arrival, Now(43));
     }
 }

@@ -31,13 +31,16 @@ pub enum Translated {
     Hairpin,
 }
 
-/// A look-up of a session under way.
+/// A look-up of a session under way: where it begins, and the session that it most likely finds.
 #[derive(Clone, Copy, Debug)]
-pub struct Lookup(u64);
+pub struct Lookup {
+    hash: u64,
+    likely: u32,
+}
 
 impl Lookup {
     /// No look-up yet.
-    pub const NONE: Lookup = Lookup(0);
+    pub const NONE: Lookup = Lookup { hash: 0, likely: NIL };
 }
 
 /// Names a session of a shard, as long as the shard is not told of a later time.
@@ -172,8 +175,11 @@ impl Nat44Shard {
     /// The living session that a packet which came at `now` has; none where it would lead back
     /// inside.
     #[inline(always)]
-    pub fn known(&self, key: &FlowKey, Lookup(hash): Lookup, now: Now) -> Option<SessionId> {
-        let id = self.state.flow_at(key, hash)?;
+    pub fn known(&self, key: &FlowKey, lookup: Lookup, now: Now) -> Option<SessionId> {
+        let id = match lookup.likely {
+            likely if self.state.is_flow(key, likely) => likely,
+            _ => self.state.flow_at(key, lookup.hash)?,
+        };
         let session = self.state.session(id);
         let leads_out = session.deadline > now && !session.hairpin;
         leads_out.then_some(SessionId(id))
@@ -252,20 +258,20 @@ impl Nat44Shard {
     /// Where the look-up of a packet begins.
     #[inline(always)]
     pub fn begin(&self, key: &FlowKey) -> Lookup {
-        Lookup(self.state.hash(key))
+        Lookup { hash: self.state.hash(key), likely: NIL }
     }
 
     /// Asks for the memory that a look-up begins with; a hint.
     #[inline(always)]
-    pub fn prefetch_index(&self, Lookup(hash): Lookup) {
-        self.state.prefetch_index(hash);
+    pub fn prefetch_index(&self, lookup: &Lookup) {
+        self.state.prefetch_index(lookup.hash);
     }
 
-    /// Asks for the session that a packet most likely has; a hint, best some packets after
-    /// [`Nat44Shard::prefetch_index`].
+    /// Notes the session that a packet most likely has, and asks for its memory; best some packets
+    /// after [`Nat44Shard::prefetch_index`].
     #[inline(always)]
-    pub fn prefetch_session(&self, Lookup(hash): Lookup) {
-        self.state.prefetch_session(hash);
+    pub fn prefetch_session(&self, lookup: &mut Lookup) {
+        lookup.likely = self.state.prefetch_session(lookup.hash);
     }
 
     /// What the shard holds and has done.

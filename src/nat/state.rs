@@ -126,12 +126,19 @@ impl State {
         self.flows.prefetch(hash);
     }
 
-    /// Asks for the session that [`State::flow`] will most likely find.
+    /// Asks for the session that [`State::flow`] will most likely find, and says which that is.
     #[inline(always)]
-    pub(super) fn prefetch_session(&self, hash: u64) {
-        if let Some(n) = self.flows.guess(hash) {
-            self.sessions.prefetch(n >> 1);
-        }
+    pub(super) fn prefetch_session(&self, hash: u64) -> u32 {
+        let Some(number) = self.flows.guess(hash) else { return NIL };
+        self.sessions.prefetch(number >> 1);
+        number >> 1
+    }
+
+    /// Whether a session is the one that [`State::flow`] finds. An ended session's numbers may
+    /// still be in its place, but then its deadline is over.
+    #[inline(always)]
+    pub(super) fn is_flow(&self, key: &FlowKey, id: u32) -> bool {
+        id != NIL && self.sessions.at(id).key(key.side) == *key
     }
 
     #[inline(always)]

@@ -70,7 +70,8 @@ impl Word {
     /// Whether frames can be sent to [`Word::mac`].
     #[inline(always)]
     pub const fn is_reachable(self) -> bool {
-        (self.0 >> 48) & 3 == NeighbourState::Reachable as u64
+        // Nothing stands above the state.
+        self.0 >> 48 == NeighbourState::Reachable as u64
     }
 }
 

@@ -112,14 +112,14 @@ fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
         let row = batch.row(i);
         let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
         if let Some(key) = FlowKey::of(side, row) {
-            nat.prefetch_index(nat.begin(&key));
+            nat.prefetch_index(&nat.begin(&key));
         }
     }
     for (i, id, side) in todo.members() {
         let row = batch.row(i);
         let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
         if let Some(key) = FlowKey::of(side, row) {
-            nat.prefetch_session(nat.begin(&key));
+            nat.prefetch_session(&mut nat.begin(&key));
         }
     }
 }

@@ -121,6 +121,7 @@ impl Worker {
     pub(super) fn turn(&mut self) -> Vec<Vec<u8>> {
         let now = clock::now();
         let counts = self.queue.receive(PortId(3), now, &mut self.pool, &mut self.batch);
+        self.batch.settle();
         let frames: Vec<Vec<u8>> =
             (0..self.batch.len()).map(|i| self.batch.bytes(i).to_vec()).collect();
         let lost = counts.no_frame + counts.too_long + counts.super_frame;

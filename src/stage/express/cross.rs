@@ -31,13 +31,13 @@ pub(super) fn all<const L2: usize>(
 fn choose<const L2: usize>(batch: &mut Batch, place: &Crossed<'_>, set: u64) -> (u64, u64, Ready) {
     let (mut seen, mut going, mut figures) = (0, 0, Ready::default());
     for i in Bits(set) {
-        let (frame, row) = batch.both(i);
-        if !place.pattern.has(head(frame, row)) {
+        let (frame, bytes) = batch.bare(i);
+        if !place.pattern.has(head(frame, bytes.off)) {
             continue;
         }
         seen |= 1 << i;
-        let size = u64::from(row.len).wrapping_sub(L2 as u64);
-        if row.len as usize >= L2 {
+        let size = u64::from(bytes.len).wrapping_sub(L2 as u64);
+        if bytes.len as usize >= L2 {
             going |= 1 << i;
             figures.len = figures.len.wrapping_add(1);
             figures.bytes = figures.bytes.wrapping_add(size);
@@ -53,12 +53,13 @@ fn pay<const L2: usize>(
     going: u64,
     figures: Ready,
 ) -> bool {
-    let sizes = Bits(going).map(|i| batch.row(i).len.wrapping_sub(L2 as u32));
+    let sizes = Bits(going).map(|i| batch.bare(i).1.len.wrapping_sub(L2 as u32));
     let cost = sizes_cost(policer, (figures.len as u64, figures.bytes), sizes);
     purse.affords(policer) && policer.bucket.admit(purse.arrival, cost)
 }
 
 #[inline(never)]
+#[expect(clippy::cast_possible_truncation, reason = "places in a frame and in a batch")]
 fn send<const L2: usize>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
@@ -69,13 +70,12 @@ fn send<const L2: usize>(
     let out = cx.tables.attachment(place.cross.out);
     let port = &mut cx.out.ports[out.port.index()];
     for i in Bits(going) {
-        let (mut frame, row) = batch.lift(i);
-        let l3 = usize::from(row.off).wrapping_add(L2);
+        let (mut frame, bytes) = batch.lift(i);
+        let l3 = usize::from(bytes.off).wrapping_add(L2);
         let size = place.retag.write::<L2>(&mut frame, l3);
-        let behind = (row.len as usize).wrapping_sub(L2);
-        #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
+        let behind = (bytes.len as usize).wrapping_sub(L2);
         let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
-        port.push(Outgoing { frame, off, len, order: row.order, at: purse.arrival });
+        port.push(Outgoing { frame, off, len, order: i as u8, at: purse.arrival });
     }
     batch.let_go(going);
 }

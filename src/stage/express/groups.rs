@@ -17,7 +17,7 @@ use crate::time::Now;
 #[inline(never)]
 pub(super) fn ask<const L2: usize>(
     cx: &mut Context<'_>,
-    batch: &mut Batch,
+    batch: &Batch,
     place: &Routed<'_>,
     purse: &Purse,
     (ready, hashed): (Ready, bool),
@@ -41,13 +41,14 @@ pub(super) fn ask<const L2: usize>(
 #[inline(never)]
 fn read<const L2: usize>(
     seed: u64,
-    batch: &mut Batch,
+    batch: &Batch,
     picked: &mut Picked,
     (leaving, ready): (&Leaving, Ready),
 ) {
     for n in 0..ready.end() {
-        let (frame, row) = batch.both(usize::from(leaving.at[n]) % BATCH);
-        picked.read_flow::<L2>(usize::from(leaving.picked[n]), place::head(frame, row), seed);
+        let (frame, bytes) = batch.bare(usize::from(leaving.at[n]) % BATCH);
+        let head = place::head(frame, bytes.off);
+        picked.read_flow::<L2>(usize::from(leaving.picked[n]), head, seed);
     }
 }
 

@@ -68,8 +68,8 @@ impl Way<'_> {
             let place = usize::from(leaving.at[n]) % BATCH;
             let ip_len = leaving.ip_len[n];
             gone |= 1 << place;
-            let (mut frame, row) = batch.lift(place);
-            let l3 = usize::from(row.off).wrapping_add(L2);
+            let (mut frame, bytes) = batch.lift(place);
+            let l3 = usize::from(bytes.off).wrapping_add(L2);
             dress(&mut frame, l3, adjacency, leaving.words[n], hops);
             let size = u16::from(adjacency.header_size);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]

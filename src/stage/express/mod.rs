@@ -167,20 +167,20 @@ fn in_groups<const L2: usize>(
 #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
 fn choose<const L2: usize, const HASHED: bool>(
     tables: &Tables,
-    batch: &mut Batch,
+    batch: &Batch,
     place: &Routed<'_>,
     picked: &mut Picked,
     set: u64,
 ) -> (u64, usize) {
     let (mut seen, mut len) = (0, 0_usize);
     for i in Bits(set) {
-        let (frame, row) = batch.both(i);
-        let head = place::head(frame, row);
+        let (frame, bytes) = batch.bare(i);
+        let head = place::head(frame, bytes.off);
         if !place.pattern.has(head) {
             continue;
         }
         seen |= 1 << i;
-        let Some(size) = plain::size::<L2>(head, row) else { continue };
+        let Some(size) = plain::size::<L2>(head, bytes.len) else { continue };
         let k = len % BATCH;
         picked.dst[k] = plain::dst::<L2>(head);
         picked.ip_len[k] = size;

@@ -18,8 +18,8 @@ pub(super) type Head = [u8; HEAD];
 
 /// The first bytes of a frame; of one that is shorter, what its buffer held before follows.
 #[inline(always)]
-pub(super) fn head<'a>(frame: &'a [u8; FRAME_SIZE], row: &Row) -> &'a Head {
-    let off = usize::from(row.off).min(FRAME_SIZE - HEAD);
+pub(super) fn head(frame: &[u8; FRAME_SIZE], off: u16) -> &Head {
+    let off = usize::from(off).min(FRAME_SIZE - HEAD);
     frame[off..].first_chunk().expect("as many bytes follow")
 }
 
@@ -113,6 +113,7 @@ impl<'a> Place<'a> {
         i: usize,
     ) -> Option<(AttachmentId, Self)> {
         let tables = cx.tables;
+        batch.settle_one(i);
         let (frame, row) = batch.both(i);
         // What is found out of this one frame stays here: the stages do it again if they must.
         let mut row = *row;
@@ -120,7 +121,7 @@ impl<'a> Place<'a> {
         validate::layer2(frame, &mut row, port.accept_88a8).ok()?;
         let id = classify::find(&port.classifier, &row).ok()?;
         let attachment = tables.attachment(id);
-        let head = head(frame, &row);
+        let head = head(frame, row.off);
         if let Role::CrossConnect(cross) = &attachment.role {
             let crossed = Crossed {
                 pattern: Pattern::of(head, &row, [GROUP, 0, 0, 0, 0, 0])

@@ -3,7 +3,6 @@
 
 pub(super) use super::place::Head;
 use crate::flow::Tuple;
-use crate::frame::Row;
 use crate::nat::{Endpoint, WHOLE};
 use crate::wire::{checksum, proto};
 
@@ -65,12 +64,12 @@ pub(super) fn tcp_flags(packet: &[u8; WHOLE]) -> u8 {
 /// Total length of such a packet if it is plain; the first byte of its header was looked at.
 /// Branches and no arithmetic: all packets but a few go the same way through here.
 #[inline(always)]
-pub(super) fn size<const L2: usize>(head: &Head, row: &Row) -> Option<u16> {
+pub(super) fn size<const L2: usize>(head: &Head, len: u32) -> Option<u16> {
     let ip_len = two(head, L2 + 2);
     // Negative where the length does not even hold a header.
     let payload = i32::from(ip_len) - IP_SIZE;
     let l4 = L2 + IP;
-    let is_plain = usize::from(ip_len) <= (row.len as usize).wrapping_sub(L2)
+    let is_plain = usize::from(ip_len) <= (len as usize).wrapping_sub(L2)
         && match protocol::<L2>(head) {
             proto::TCP => {
                 let header = i32::from(head[l4 + 12] >> 4) * 4;

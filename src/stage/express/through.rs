@@ -18,7 +18,7 @@ pub(super) const HOPS: u8 = 2;
 /// them, and those that are ready to leave.
 pub(super) fn run<const L2: usize>(
     cx: &mut Context<'_>,
-    batch: &mut Batch,
+    batch: &Batch,
     place: &Routed<'_>,
     purse: &Purse,
     (id, set): (GatewayId, u64),
@@ -42,7 +42,7 @@ pub(super) fn run<const L2: usize>(
 #[inline(never)]
 fn fits<const L2: usize>(
     tables: &Tables,
-    batch: &mut Batch,
+    batch: &Batch,
     place: &Routed<'_>,
     picked: &mut Picked,
     (id, set): (GatewayId, u64),
@@ -55,8 +55,8 @@ fn fits<const L2: usize>(
         }
         tried |= 1 << k;
         if !place.hashed {
-            let (frame, row) = batch.both(usize::from(picked.at[k]) % BATCH);
-            picked.read_flow::<L2>(k, place::head(frame, row), tables.hash_seed);
+            let (frame, bytes) = batch.bare(usize::from(picked.at[k]) % BATCH);
+            picked.read_flow::<L2>(k, place::head(frame, bytes.off), tables.hash_seed);
         }
         takes |= u64::from(picked.ip_len[k] <= GATEWAY_MTU && picked.ttl[k] > HOPS) << k;
     }

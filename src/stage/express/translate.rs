@@ -94,7 +94,7 @@ fn one_way<const L2: usize, const IN2OUT: bool>(
 #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
 fn choose<const L2: usize, const IN2OUT: bool>(
     cx: &mut Context<'_>,
-    batch: &mut Batch,
+    batch: &Batch,
     place: &Translated<'_>,
     set: u64,
 ) -> (u64, usize) {
@@ -103,13 +103,13 @@ fn choose<const L2: usize, const IN2OUT: bool>(
     let list = &mut cx.out.express.lists.crossing;
     let (mut seen, mut len) = (0, 0_usize);
     for i in Bits(set) {
-        let (frame, row) = batch.both(i);
-        let head = head(frame, row);
+        let (frame, bytes) = batch.bare(i);
+        let head = head(frame, bytes.off);
         if !place.crossed.pattern.has(head) {
             continue;
         }
         seen |= 1 << i;
-        let Some(ip_len) = plain::size::<L2>(head, row) else { continue };
+        let Some(ip_len) = plain::size::<L2>(head, bytes.len) else { continue };
         let [src, dst] = plain::ends::<L2>(head);
         if !nat44::is_translated::<IN2OUT>(entry, place.crossed.cross, src.ip, dst.ip) {
             continue;
@@ -138,10 +138,10 @@ fn find<const IN2OUT: bool>(
     for own in &mut list[..len.min(BATCH)] {
         let shard = shards.of(own.shard);
         own.lookup = shard.begin(&own.key::<IN2OUT>());
-        shard.prefetch_index(own.lookup);
+        shard.prefetch_index(&own.lookup);
     }
-    for own in &list[..len.min(BATCH)] {
-        shards.of(own.shard).prefetch_session(own.lookup);
+    for own in &mut list[..len.min(BATCH)] {
+        shards.of(own.shard).prefetch_session(&mut own.lookup);
     }
     let mut known = Ready::default();
     for k in 0..len.min(BATCH) {
@@ -180,14 +180,14 @@ fn send<const L2: usize, const IN2OUT: bool>(
     for own in &crossing[..len.min(BATCH)] {
         let at = usize::from(own.at) % BATCH;
         gone |= 1 << at;
-        let (mut frame, row) = batch.lift(at);
-        let l3 = usize::from(row.off).wrapping_add(L2);
+        let (mut frame, bytes) = batch.lift(at);
+        let l3 = usize::from(bytes.off).wrapping_add(L2);
         let packet = frame[l3..].first_chunk_mut().expect("a packet is there");
         let shard = shards.of_mut(own.shard);
         let flags = plain::tcp_flags(packet);
         shard.carry(own.session, &own.key::<IN2OUT>(), (flags, purse.arrival), packet);
         let size = place.crossed.retag.write::<L2>(&mut frame, l3);
-        let behind = (row.len as usize).wrapping_sub(L2);
+        let behind = (bytes.len as usize).wrapping_sub(L2);
         #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
         let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
         port.push(Outgoing { frame, off, len, order: own.at, at: purse.arrival });

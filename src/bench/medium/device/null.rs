@@ -150,6 +150,7 @@ fn forward(
             counted.received.add(u64::from(counts.frames));
             counted.split.add(u64::from(counts.split));
             counted.dropped.add(u64::from(counts.no_frame + counts.too_long + counts.super_frame));
+            batch.settle();
             for i in Bits(batch.live()) {
                 let (frame, row) = batch.take(i);
                 out.push(Outgoing::new(frame, &row));
