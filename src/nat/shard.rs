@@ -176,11 +176,13 @@ impl Nat44Shard {
     /// inside.
     #[inline(always)]
     pub fn known(&self, key: &FlowKey, lookup: Lookup, now: Now) -> Option<SessionId> {
-        let id = match lookup.likely {
-            likely if self.state.is_flow(key, likely) => likely,
-            _ => self.state.flow_at(key, lookup.hash)?,
+        let (id, session) = match self.state.likely_flow(key, lookup.likely) {
+            Some(session) => (lookup.likely, session),
+            None => {
+                let id = self.state.flow_at(key, lookup.hash)?;
+                (id, self.state.session(id))
+            }
         };
-        let session = self.state.session(id);
         let leads_out = session.deadline > now && !session.hairpin;
         leads_out.then_some(SessionId(id))
     }

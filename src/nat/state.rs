@@ -134,11 +134,11 @@ impl State {
         number >> 1
     }
 
-    /// Whether a session is the one that [`State::flow`] finds. An ended session's numbers may
-    /// still be in its place, but then its deadline is over.
+    /// The session with this number if it is the one that [`State::flow`] finds. One that was
+    /// removed may still stand in its place, but then its deadline is over.
     #[inline(always)]
-    pub(super) fn is_flow(&self, key: &FlowKey, id: u32) -> bool {
-        id != NIL && self.sessions.at(id).key(key.side) == *key
+    pub(super) fn likely_flow(&self, key: &FlowKey, id: u32) -> Option<&Session> {
+        self.sessions.all().get(id as usize).filter(|session| session.key(key.side) == *key)
     }
 
     #[inline(always)]

@@ -41,12 +41,13 @@ pub const FRAGMENT_IDLE: Span = Span::secs(30);
 
 /// One of something for each shard of this worker's.
 #[derive(Debug)]
-pub struct Sharded<T>(Box<[Option<T>]>);
+pub struct Sharded<T>(Box<[Option<T>; SHARDS]>);
 
 impl<T> Sharded<T> {
     fn new(owned: impl Fn(ShardId) -> bool, mut make: impl FnMut(ShardId) -> T) -> Self {
         let make = |index| Some(ShardId::from_index(index)).filter(|id| owned(*id)).map(&mut make);
-        Self((0..SHARDS).map(make).collect())
+        let all: Box<[Option<T>]> = (0..SHARDS).map(make).collect();
+        Self(all.try_into().unwrap_or_else(|_| unreachable!("one for each shard")))
     }
 
     /// A shard's.
@@ -55,7 +56,7 @@ impl<T> Sharded<T> {
     /// When another worker owns it: *steer* let a packet through that is not ours.
     #[inline(always)]
     pub fn of(&self, id: ShardId) -> &T {
-        self.0[id.index()].as_ref().expect("steer sends packets to their owner")
+        self.0[id.index() % SHARDS].as_ref().expect("steer sends packets to their owner")
     }
 
     /// A shard's, to change.
@@ -64,7 +65,7 @@ impl<T> Sharded<T> {
     /// As [`Sharded::of`].
     #[inline(always)]
     pub fn of_mut(&mut self, id: ShardId) -> &mut T {
-        self.0[id.index()].as_mut().expect("steer sends packets to their owner")
+        self.0[id.index() % SHARDS].as_mut().expect("steer sends packets to their owner")
     }
 
     /// All of this worker's.

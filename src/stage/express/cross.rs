@@ -53,7 +53,8 @@ fn pay<const L2: usize>(
     going: u64,
     figures: Ready,
 ) -> bool {
-    let sizes = Bits(going).map(|i| batch.bare(i).1.len.wrapping_sub(L2 as u32));
+    let size = u32::try_from(L2).expect("22 at most");
+    let sizes = Bits(going).map(|i| batch.bare(i).1.len.wrapping_sub(size));
     let cost = sizes_cost(policer, (figures.len as u64, figures.bytes), sizes);
     purse.affords(policer) && policer.bucket.admit(purse.arrival, cost)
 }

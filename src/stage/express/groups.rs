@@ -59,6 +59,7 @@ struct Asking<'a> {
     at: (Now, Epoch),
 }
 
+#[expect(clippy::needless_range_loop, reason = "several lists have the same places")]
 impl Asking<'_> {
     /// Leaves those whose flow their group knows, and those that have none. Memory of all is asked
     /// for before the first is looked up.

@@ -2,7 +2,7 @@
 //! whatever begins or ends a session, leads back inside or has no ports is for the stages.
 
 use super::place::{Translated, head};
-use super::{Purse, Ready, plain};
+use super::{Purse, plain};
 use crate::frame::{BATCH, Batch, Bits, Outgoing};
 use crate::ids::{Direction, ShardId};
 use crate::nat::{Endpoint, FlowKey, Lookup, Proto, SessionId, Side};
@@ -73,17 +73,13 @@ fn one_way<const L2: usize, const IN2OUT: bool>(
         return seen;
     }
     let known = find::<IN2OUT>(cx, place, purse, len);
+    let (len, bytes) = (u64::from(known.count_ones()), bytes(cx, known));
     // Another worker may have been faster since the bucket was looked at: then all stay.
-    if known.len == 0 || !policer.is_none_or(|policer| pay(cx, purse, policer, known)) {
+    if known == 0 || !policer.is_none_or(|policer| pay(cx, purse, policer, (known, bytes))) {
         return seen;
     }
-    send::<L2, IN2OUT>(cx, batch, place, purse, known.len);
-    meter(
-        cx.counters,
-        place.crossed.meter,
-        place.crossed.cross.direction,
-        (known.len as u64, known.bytes),
-    );
+    send::<L2, IN2OUT>(cx, batch, place, purse, known);
+    meter(cx.counters, place.crossed.meter, place.crossed.cross.direction, (len, bytes));
     seen
 }
 
@@ -124,7 +120,7 @@ fn choose<const L2: usize, const IN2OUT: bool>(
     (seen, len)
 }
 
-/// Leaves those of the first `len` that have a session. Its memory is asked for first: at many
+/// Those of the first `len` that have a session, as bits. Its memory is asked for first: at many
 /// sessions, waiting for that is most of the work.
 #[inline(never)]
 fn find<const IN2OUT: bool>(
@@ -132,7 +128,7 @@ fn find<const IN2OUT: bool>(
     place: &Translated<'_>,
     purse: &Purse,
     len: usize,
-) -> Ready {
+) -> u64 {
     let list = &mut cx.out.express.lists.crossing;
     let shards = &cx.shards.nats[place.nat.index()];
     for own in &mut list[..len.min(BATCH)] {
@@ -143,41 +139,46 @@ fn find<const IN2OUT: bool>(
     for own in &mut list[..len.min(BATCH)] {
         shards.of(own.shard).prefetch_session(&mut own.lookup);
     }
-    let mut known = Ready::default();
+    let mut known = 0;
     for k in 0..len.min(BATCH) {
-        let own = list[k];
+        let own = &mut list[k];
         let shard = shards.of(own.shard);
-        let Some(session) = shard.known(&own.key::<IN2OUT>(), own.lookup, purse.arrival) else {
-            continue;
-        };
-        list[known.len % BATCH] = Crossing { session, ..own };
-        known.add(own.ip_len);
+        let found = shard.known(&own.key::<IN2OUT>(), own.lookup, purse.arrival);
+        known |= u64::from(found.is_some()) << k;
+        own.session = found.unwrap_or(SessionId::NONE);
     }
     known
 }
 
-fn pay(cx: &Context<'_>, purse: &Purse, policer: &LinkPolicer, known: Ready) -> bool {
-    let list = &cx.out.express.lists.crossing[..known.end()];
-    let sizes = list.iter().map(|own| u32::from(own.ip_len));
-    let cost = sizes_cost(policer, (known.len as u64, known.bytes), sizes);
+/// The bytes of the packets of `known`.
+fn bytes(cx: &Context<'_>, known: u64) -> u64 {
+    let list = &cx.out.express.lists.crossing;
+    Bits(known).fold(0, |sum: u64, k| sum.wrapping_add(u64::from(list[k].ip_len)))
+}
+
+fn pay(cx: &Context<'_>, purse: &Purse, policer: &LinkPolicer, (known, bytes): (u64, u64)) -> bool {
+    let list = &cx.out.express.lists.crossing;
+    let sizes = Bits(known).map(|k| u32::from(list[k].ip_len));
+    let cost = sizes_cost(policer, (u64::from(known.count_ones()), bytes), sizes);
     policer.bucket.admit(purse.arrival, cost)
 }
 
-/// Translates the first `len` and sends them.
+/// Translates the packets of `known` and sends them.
 #[inline(never)]
 fn send<const L2: usize, const IN2OUT: bool>(
     cx: &mut Context<'_>,
     batch: &mut Batch,
     place: &Translated<'_>,
     purse: &Purse,
-    len: usize,
+    known: u64,
 ) {
     let out = cx.tables.attachment(place.crossed.cross.out);
     let crossing = &cx.out.express.lists.crossing;
     let port = &mut cx.out.ports[out.port.index()];
     let shards = &mut cx.shards.nats[place.nat.index()];
     let mut gone = 0;
-    for own in &crossing[..len.min(BATCH)] {
+    for k in Bits(known) {
+        let own = &crossing[k];
         let at = usize::from(own.at) % BATCH;
         gone |= 1 << at;
         let (mut frame, bytes) = batch.lift(at);
