@@ -140,8 +140,7 @@ fn find<const IN2OUT: bool>(
         shards.of(own.shard).prefetch_session(&mut own.lookup);
     }
     let mut known = 0;
-    for k in 0..len.min(BATCH) {
-        let own = &mut list[k];
+    for (k, own) in list[..len.min(BATCH)].iter_mut().enumerate() {
         let shard = shards.of(own.shard);
         let found = shard.known(&own.key::<IN2OUT>(), own.lookup, purse.arrival);
         known |= u64::from(found.is_some()) << k;
