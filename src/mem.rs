@@ -149,7 +149,7 @@ pub struct Arena {
 const ARENA_SIZE: usize = 64 << 20;
 
 impl Arena {
-    /// An array of `len` items, all zeroes.
+    /// An array of `len` items, all zeroes. Its memory is taken at once.
     ///
     /// # Panics
     /// As any allocation does when there is no memory: the process ends.
@@ -168,7 +168,11 @@ impl Arena {
             }
         };
         // SAFETY: the mapping has `size` bytes from `used` on, as was just seen or made so.
-        let start = unsafe { mapping.base.add(self.used) }.cast::<T>();
+        let start = unsafe { mapping.base.add(self.used) };
+        // SAFETY: these are the `size` bytes from `used` on, which nobody has yet. Memory is taken now:
+        // the first packet that met a huge page would wait until the kernel has made one.
+        unsafe { start.write_bytes(0, size) };
+        let start = start.cast::<T>();
         self.used += size;
         Array { start, len, mapping: Arc::clone(mapping), items: PhantomData }
     }
