@@ -17,7 +17,7 @@ use crate::stage::group::{Groups, sum};
 use crate::stage::police::Share;
 use crate::stage::{
     Context, Sorted, answer, classify, egress, express, gateway, icmp, lookup, meter, nat44, nsg,
-    payload, police, punt, rewrite, select, source_check, steer, validate,
+    payload, pieces, police, punt, rewrite, select, source_check, steer, validate,
 };
 use crate::tables::Role;
 
@@ -127,7 +127,9 @@ fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     let mut set = police::run(cx, batch, (set, 0), Direction::ToAzure, shares);
     for group in groups.iter() {
         let members = group.members & set;
-        let figures = (u64::from(members.count_ones()), sum(batch, members, payload));
+        let (more, extra) = pieces::extra(batch, members);
+        let bytes = sum(batch, members, payload) + extra;
+        let figures = (u64::from(members.count_ones()) + more, bytes);
         meter(cx.counters, tables.attachment(group.attachment).meter, Direction::ToAzure, figures);
     }
     set = source_check::run(cx, batch, &groups, set);
@@ -174,6 +176,9 @@ fn to_onprem(cx: &mut Context<'_>, batch: &mut Batch, (set, cut): (u64, u64), as
 
 /// Makes the ICMP errors, counts what was dropped and empties the batch.
 pub fn finish(cx: &mut Context<'_>, batch: &mut Batch) {
+    if batch.open() != 0 {
+        pieces::count_dropped(cx, batch);
+    }
     icmp::make(cx, batch);
     let counters = cx.counters;
     batch.finish(cx.pool, |reason, row| {

@@ -117,9 +117,8 @@ pub struct Worker {
     batch: Batch,
     keep_house_at: Now,
     turns: Turns,
-    /// Whether what leaves by a port keeps the order of the packets that caused it, whichever
-    /// stage sent it, and held frames go only by [`Worker::release_since`]; a replay asks for
-    /// that.
+    /// For a replay: what leaves by a port keeps the order of the packets that caused it, whichever
+    /// stage sent it, and held frames go only by [`Worker::release_since`].
     pub in_order: bool,
 }
 
@@ -336,7 +335,6 @@ impl Worker {
 
     fn keep_house(&mut self, now: Now) {
         let Self { parts, out, .. } = self;
-        let tables = parts.tables.load();
         let Shards { nats, nsg_flows, gateway_flows, .. } = &mut parts.shards;
         for nat in nats.iter_mut().flat_map(Sharded::all_mut) {
             nat.expire(now, EXPIRE_BUDGET);
@@ -345,7 +343,7 @@ impl Worker {
             flows.expire(now, EXPIRE_BUDGET);
         }
         let cx = Context {
-            tables,
+            tables: parts.tables.load(),
             worker: parts.id,
             shards: &mut parts.shards,
             pool: &mut parts.pool,
@@ -384,7 +382,9 @@ fn note_received(counters: &Counters, port: PortId, counts: &Counts) {
 
 fn note_sent(counters: &Counters, port: PortId, counts: &Counts) {
     counters.sent.add(u64::from(counts.frames));
+    counters.split.add(u64::from(counts.split));
     let lost = [
+        (DropReason::NoFrame, counts.no_frame),
         (DropReason::PortDown, counts.down),
         (DropReason::PortFull, counts.full),
         (DropReason::FrameTooLong, counts.too_long),

@@ -28,6 +28,7 @@ pub mod selftest;
 pub mod stats;
 pub mod suite;
 pub mod table;
+pub mod tcp;
 mod terminal;
 pub mod traffic;
 pub mod trial;

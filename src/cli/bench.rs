@@ -4,6 +4,7 @@ mod ask;
 mod log;
 mod scaled;
 mod standard;
+mod tcp;
 mod versus;
 mod wanted;
 
@@ -80,6 +81,8 @@ enum Question {
     Scale(Scaled),
     /// Which of two is faster, and is that certain?
     Compare(Compared),
+    /// How much TCP do programs get through, with offloads? iperf3 through NAT, against a peer
+    Tcp(tcp::Talked),
     /// Write one HTML file from results
     Report(Reported),
     /// Does the tester tell the truth on this machine? Faults that it must find
@@ -271,12 +274,15 @@ impl Question {
             Question::Failover(own) => Some(&own.asked),
             Question::Scale(own) => Some(&own.searched.asked),
             Question::Compare(own) => Some(&own.asked),
-            Question::Report(_) | Question::Selftest => None,
+            Question::Tcp(_) | Question::Report(_) | Question::Selftest => None,
         }
     }
 
     /// One question, and how long it may take.
     fn plan(&self) -> Vec<Planned> {
+        if let Question::Tcp(own) = self {
+            return own.plan();
+        }
         let Some(asked) = self.asked() else { return Vec::new() };
         let wanted = &asked.wanted;
         let name = match (&wanted.cable.tx, &wanted.cable.rx) {
@@ -288,6 +294,9 @@ impl Question {
 
     fn output(&self) -> &Output {
         const NONE: &Output = &Output { out: None, html: None, json: false };
-        self.asked().map_or(NONE, |asked| &asked.output)
+        match self {
+            Question::Tcp(own) => &own.output,
+            _ => self.asked().map_or(NONE, |asked| &asked.output),
+        }
     }
 }

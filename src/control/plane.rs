@@ -143,8 +143,7 @@ impl Plane {
         frame[off..off + 6].copy_from_slice(&sender);
         frame[off + 6..off + 12].copy_from_slice(&reply.sender_mac.0);
         frame[l3..l3 + arp::PACKET].copy_from_slice(reply.as_bytes());
-        let len = u16::try_from(l3 - off + arp::PACKET).expect("a short frame");
-        let out = Outgoing { frame, off: row.off, len, order: 0, at: now };
+        let out = Outgoing::plain(frame, row.off, l3 - off + arp::PACKET, now);
         self.send_down(worker, Down::Send(row.port, out));
     }
 
@@ -218,13 +217,8 @@ impl Plane {
             .expect("the headroom holds two tags");
         let end = l3 + arp::PACKET;
         frame[l3..end].copy_from_slice(packet.as_bytes());
-        let out = Outgoing {
-            frame,
-            off: u16::try_from(start).expect("inside the headroom"),
-            len: u16::try_from(end - start).expect("a short frame"),
-            order: 0,
-            at: now,
-        };
+        let off = u16::try_from(start).expect("inside the headroom");
+        let out = Outgoing::plain(frame, off, end - start, now);
         self.send_down(0, Down::Send(attachment.port, out));
     }
 

@@ -1,5 +1,6 @@
 //! Up to 64 frames that go through the pipeline together; sets of them are `u64`s.
 
+use super::outgoing::{self, Length};
 use super::{DropReason, Flags, Frame, Pool, Row};
 use crate::ids::PortId;
 use crate::time::Now;
@@ -59,6 +60,8 @@ pub struct Batch {
     spread: u64,
     /// Whether one of them is a super-frame, or was seen before.
     odd: bool,
+    /// Members in which something is left open.
+    open: u64,
 }
 
 impl Default for Batch {
@@ -76,6 +79,7 @@ impl Default for Batch {
             bytes: 0,
             spread: 0,
             odd: false,
+            open: 0,
         }
     }
 }
@@ -101,6 +105,7 @@ impl Batch {
         self.places[self.len] = Place { off, len, arrival };
         self.rows[self.len] = Row { order: self.len as u8, ..row };
         self.live |= 1 << self.len;
+        self.open |= u64::from(row.is_open()) << self.len;
         self.len += 1;
         self.bytes = self.bytes.wrapping_add(u64::from(row.len));
         self.spread |= arrival.0 ^ self.places[0].arrival.0;
@@ -115,7 +120,7 @@ impl Batch {
     pub fn extend(
         &mut self,
         port: PortId,
-        frames: impl Iterator<Item = (Frame, (u16, u16), Now)>,
+        frames: impl Iterator<Item = (Frame, (u16, Length), Now)>,
     ) -> u64 {
         if port != self.port {
             self.settle();
@@ -123,7 +128,7 @@ impl Batch {
         }
         let (mut len, mut bytes, mut spread) = (self.len, 0_u64, 0);
         for (place, (frame, (off, size), arrival)) in (self.len..BATCH).zip(frames) {
-            let size = u32::from(size);
+            let size = size.marked();
             self.places[place] = Place { off, len: size, arrival };
             self.frames[place] = Some(frame);
             bytes = bytes.wrapping_add(u64::from(size));
@@ -134,8 +139,36 @@ impl Batch {
         self.live |= new;
         self.bare |= new;
         self.len = len;
+        if bytes >= Length::MARK {
+            bytes = self.extend_open(new);
+        }
         self.bytes = self.bytes.wrapping_add(bytes);
         self.spread |= spread;
+        bytes
+    }
+
+    /// Gives rows to those of the members of `new` in which something is left open; returns the
+    /// bytes of all.
+    #[cold]
+    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
+    fn extend_open(&mut self, new: u64) -> u64 {
+        let mut bytes = 0;
+        for i in Bits(new) {
+            let place = &mut self.places[i];
+            let marked = Length::from_marked(place.len);
+            place.len = marked.size();
+            bytes += u64::from(place.len);
+            let (Place { off, len, arrival }, port) = (*place, self.port);
+            if let (true, Some(frame)) = (marked.is_open(), &self.frames[i]) {
+                let gso_size = outgoing::header(frame, off).gso_size();
+                let flags = Flags::PARTIAL_CHECKSUM;
+                let own = Row { off, len, port, arrival, flags, gso_size, ..Row::default() };
+                self.rows[i] = Row { order: i as u8, ..own };
+                self.bare &= !(1 << i);
+                self.open |= 1 << i;
+                self.odd = true;
+            }
+        }
         bytes
     }
 
@@ -203,6 +236,13 @@ impl Batch {
         BATCH - self.len
     }
 
+    /// The set of frames in which something is left open: super-frames, and frames with a partial
+    /// checksum; whatever became of them.
+    #[inline(always)]
+    pub fn open(&self) -> u64 {
+        self.open
+    }
+
     /// The set of frames that still go on.
     #[inline(always)]
     pub fn live(&self) -> u64 {
@@ -237,7 +277,7 @@ impl Batch {
     pub fn bytes(&self, i: usize) -> &[u8] {
         let row = &self.rows[i];
         let frame = self.frames[i].as_ref().expect("a live packet has its frame");
-        &frame[usize::from(row.off)..usize::from(row.off) + row.len as usize]
+        &frame.all()[usize::from(row.off)..usize::from(row.off) + row.len as usize]
     }
 
     /// Ends member `i`'s way: it goes on no further and is counted under `reason` by
@@ -247,6 +287,11 @@ impl Batch {
         self.live &= !(1 << i);
         self.dropped |= 1 << i;
         self.reasons[i] = reason;
+    }
+
+    /// The set of frames whose way ended, and why the way of each did.
+    pub fn dropped(&self) -> impl Iterator<Item = (usize, DropReason)> {
+        Bits(self.dropped).map(|i| (i, self.reasons[i]))
     }
 
     /// Takes member `i` out; whoever takes it accounts for it.
@@ -296,5 +341,6 @@ impl Batch {
         self.spread = 0;
         self.odd = false;
         self.bare = 0;
+        self.open = 0;
     }
 }

@@ -8,7 +8,7 @@ pub mod row;
 pub mod verdict;
 
 pub use batch::{BATCH, Batch, Bits};
-pub use outgoing::Outgoing;
-pub use pool::{FRAME_SIZE, Frame, HEADROOM, Pool, ROOM};
+pub use outgoing::{Length, Outgoing};
+pub use pool::{FRAME_SIZE, Frame, HEADROOM, LONG_ROOM, Pool, ROOM};
 pub use row::{Flags, Row};
 pub use verdict::DropReason;

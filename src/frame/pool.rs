@@ -1,4 +1,5 @@
-//! Where do frames come from? One mapping cut into fixed frames, kept in last-in first-out lists.
+//! Where do frames come from? One mapping cut into fixed frames, kept in last-in first-out lists;
+//! and a second one of few long frames, for super-frames.
 //!
 //! A [`Frame`] is a handle that owns its bytes: it cannot be copied, so two owners of one buffer
 //! cannot exist. Each worker has a [`Pool`]; a pool that runs over gives frames to the region's
@@ -35,8 +36,54 @@ const _: () = {
 /// Longest frame that fits behind the headroom, in bytes.
 pub const ROOM: usize = FRAME_SIZE - HEADROOM;
 
-/// One buffer that holds one packet.
+/// What long frames are apart: 64 KiB of IP packet behind the headroom and a header with tags, an
+/// odd number of cache lines.
+const LONG_STRIDE: usize = (64 << 10) + FRAME_SIZE;
+/// Long frames begin this far from a cache line, all others on one: so an address tells which a
+/// frame is.
+const LONG_MARK: usize = 32;
+/// Bytes of a long frame.
+const LONG_SIZE: usize = LONG_STRIDE - LONG_MARK;
+/// Longest super-frame that fits behind the headroom of a long frame, in bytes.
+pub const LONG_ROOM: usize = LONG_SIZE - HEADROOM;
+/// Long frames that a family has at least, and for each pool: a batch on its way in, and one on its
+/// way out. Only those that are used take memory.
+const LONG_FRAMES: usize = 256;
+const LONG_EACH: usize = 128;
+
+const _: () = assert!(LONG_STRIDE.is_multiple_of(64) && LONG_STRIDE / 64 % 2 == 1);
+
+/// One buffer that holds one packet. It shows its first [`FRAME_SIZE`] bytes, where all headers
+/// are; [`Frame::all`] has the rest of a long one.
 pub struct Frame(NonNull<[u8; FRAME_SIZE]>);
+
+impl Frame {
+    /// Whether this frame has room for a super-frame.
+    #[inline(always)]
+    pub fn is_long(&self) -> bool {
+        self.0.addr().get() & LONG_MARK != 0
+    }
+
+    #[inline(always)]
+    fn size(&self) -> usize {
+        if self.is_long() { LONG_SIZE } else { FRAME_SIZE }
+    }
+
+    /// All bytes of the buffer.
+    #[inline(always)]
+    pub fn all(&self) -> &[u8] {
+        // SAFETY: as in `deref`; a frame whose address is marked is one of `LONG_SIZE` bytes, since
+        // `Pool::family` makes no others with that mark.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.size()) }
+    }
+
+    /// All bytes of the buffer, to change.
+    #[inline(always)]
+    pub fn all_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `all`; `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_ptr().cast(), self.size()) }
+    }
+}
 
 // SAFETY: a frame is the only handle to its bytes, so it may move to another thread.
 unsafe impl Send for Frame {}
@@ -70,16 +117,23 @@ impl fmt::Debug for Frame {
 struct Region {
     /// `None` only while dropping.
     mapping: Option<Mapping>,
+    /// What frames are apart.
+    stride: usize,
     total: usize,
     home: AtomicUsize,
     depot: ArrayQueue<Frame>,
 }
 
 impl Region {
+    fn new(mapping: Mapping, stride: usize, total: usize) -> Self {
+        let depot = ArrayQueue::new(total.max(1));
+        Self { mapping: Some(mapping), stride, total, home: AtomicUsize::new(0), depot }
+    }
+
     fn owns(&self, frame: &Frame) -> bool {
         let Some(mapping) = &self.mapping else { return false };
         let start = mapping.base().addr().get();
-        (start..start + self.total * FRAME_SIZE).contains(&frame.0.addr().get())
+        (start..start + self.total * self.stride).contains(&frame.0.addr().get())
     }
 }
 
@@ -94,11 +148,19 @@ impl Drop for Region {
     }
 }
 
+/// One pool's long frames.
+struct Long {
+    region: Arc<Region>,
+    free: Vec<Frame>,
+    limit: usize,
+}
+
 /// One worker's stock of free frames.
 pub struct Pool {
     region: Arc<Region>,
     free: Vec<Frame>,
     limit: usize,
+    long: Long,
 }
 
 impl fmt::Debug for Pool {
@@ -116,20 +178,36 @@ impl Pool {
         let total = pools * frames;
         let mapping = Mapping::new(total * FRAME_SIZE)?;
         let base = mapping.base();
-        let region = Arc::new(Region {
-            mapping: Some(mapping),
-            total,
-            home: AtomicUsize::new(0),
-            depot: ArrayQueue::new(total.max(1)),
-        });
-        let make = |pool: usize| {
+        let region = Arc::new(Region::new(mapping, FRAME_SIZE, total));
+        let mut long = Self::long(pools)?.into_iter();
+        let mut make = |pool: usize| {
             let mut free = Vec::with_capacity(total);
             // Reversed, so that the first frames taken are the first of the mapping.
             free.extend((pool * frames..(pool + 1) * frames).rev().map(|i| {
                 // SAFETY: frame `i` lies inside the mapping, which is `total * FRAME_SIZE` long.
                 Frame(unsafe { base.add(i * FRAME_SIZE) }.cast())
             }));
-            Pool { region: Arc::clone(&region), free, limit: frames + frames / 2 }
+            let long = long.next().expect("one for each pool");
+            Pool { region: Arc::clone(&region), free, limit: frames + frames / 2, long }
+        };
+        Ok((0..pools).map(&mut make).collect())
+    }
+
+    /// The long frames of each of `pools` pools.
+    fn long(pools: usize) -> io::Result<Vec<Long>> {
+        let each = (LONG_FRAMES / pools.max(1)).max(LONG_EACH);
+        let total = pools * each;
+        let mapping = Mapping::reserve(total * LONG_STRIDE)?;
+        let base = mapping.base();
+        let region = Arc::new(Region::new(mapping, LONG_STRIDE, total));
+        let make = |pool: usize| {
+            let mut free = Vec::with_capacity(total);
+            free.extend((pool * each..(pool + 1) * each).rev().map(|i| {
+                // SAFETY: long frame `i` lies inside the mapping, which is `total * LONG_STRIDE`
+                // long and begins on a page: behind the mark there are `LONG_SIZE` bytes left.
+                Frame(unsafe { base.add(i * LONG_STRIDE + LONG_MARK) }.cast())
+            }));
+            Long { region: Arc::clone(&region), free, limit: each + each / 2 }
         };
         Ok((0..pools).map(make).collect())
     }
@@ -152,16 +230,34 @@ impl Pool {
         self.free.pop()
     }
 
-    /// Gives a frame back.
+    /// Takes a long frame; there are few.
+    pub fn take_long(&mut self) -> Option<Frame> {
+        let Long { region, free, .. } = &mut self.long;
+        free.pop().or_else(|| region.depot.pop())
+    }
+
+    /// Gives a frame back, of either kind.
     #[inline]
     pub fn put(&mut self, frame: Frame) {
-        debug_assert!(self.region.owns(&frame), "a frame goes home to its own region");
         if !self.region.owns(&frame) {
-            return;
+            return self.put_long(frame);
         }
         self.free.push(frame);
         if self.free.len() > self.limit {
             self.spill();
+        }
+    }
+
+    #[cold]
+    fn put_long(&mut self, frame: Frame) {
+        let Long { region, free, limit } = &mut self.long;
+        debug_assert!(region.owns(&frame), "a frame goes home to its own region");
+        if !region.owns(&frame) {
+            return;
+        }
+        let given = if free.len() < *limit { Err(frame) } else { region.depot.push(frame) };
+        if let Err(frame) = given {
+            free.push(frame);
         }
     }
 
@@ -203,6 +299,7 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.region.home.fetch_add(self.free.len(), Ordering::Release);
+        self.long.region.home.fetch_add(self.long.free.len(), Ordering::Release);
     }
 }
 
@@ -235,6 +332,29 @@ mod tests {
         taken.into_iter().for_each(|f| b.put(f));
         assert_eq!(a.available() + b.len(), 256);
         assert!(a.take().is_some(), "the depot has what b spilled");
+    }
+
+    #[test]
+    fn long_frames_hold_64_kib_and_come_home_by_the_same_door() {
+        let mut pools = Pool::family(2, 4).unwrap();
+        let mut b = pools.pop().unwrap();
+        let mut a = pools.pop().unwrap();
+        let mut frames: Vec<Frame> = std::iter::from_fn(|| a.take_long()).collect();
+        assert_eq!(frames.len(), LONG_FRAMES / 2);
+        frames.push(a.take().unwrap());
+        for (i, frame) in frames.iter_mut().enumerate() {
+            frame.all_mut().fill(u8::try_from(i).unwrap());
+        }
+        for (i, frame) in frames.iter().enumerate() {
+            assert!(frame.all().iter().chain(frame.iter()).all(|&b| usize::from(b) == i));
+        }
+        let longest = HEADROOM + 22 + 65_535;
+        let long = |frame: &&Frame| frame.is_long() && frame.all().len() >= longest;
+        assert_eq!(frames.iter().filter(long).count(), LONG_FRAMES / 2);
+        frames.into_iter().for_each(|frame| b.put(frame));
+        let back = std::iter::from_fn(|| a.take_long()).count();
+        assert!(back > 0, "the depot has what b had too many of");
+        assert_eq!(b.len(), 5);
     }
 
     #[test]

@@ -124,12 +124,21 @@ pub struct Row {
     pub tags: u8,
     /// Time to live as received.
     pub ttl: u8,
-    /// Bytes of payload in each segment of a super-frame; 0 for an ordinary frame.
+    /// Bytes of payload in each segment of a super-frame, whose checksum is partial; 0 for an
+    /// ordinary frame.
     pub gso_size: u16,
     /// ICMP type; valid with [`Flags::L4`] and ICMP.
     pub icmp_type: u8,
     /// Place in the batch; set by [`super::Batch::push`].
     pub order: u8,
+}
+
+impl Row {
+    /// Whether something is left open in the frame: it is a super-frame, or its checksum is partial.
+    #[inline(always)]
+    pub const fn is_open(&self) -> bool {
+        self.gso_size != 0 || self.flags.has(Flags::PARTIAL_CHECKSUM)
+    }
 }
 
 const _: () = assert!(size_of::<Row>() == 64);

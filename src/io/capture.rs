@@ -21,6 +21,7 @@ use rustix::time::{
 };
 
 use super::clock;
+use super::cut::Cutter;
 use super::error::PortError;
 use super::pcap::{CaptureError, Reader, Writer};
 use super::port::Counts;
@@ -28,6 +29,7 @@ use super::tap::received;
 use crate::frame::{BATCH, Batch, HEADROOM, Outgoing, Pool, ROOM, Row};
 use crate::ids::PortId;
 use crate::time::{Now, Span};
+use crate::wire::virtio::Open;
 
 /// Which captures to take.
 #[derive(Clone, Debug)]
@@ -57,6 +59,7 @@ pub enum Pace {
 pub struct CaptureQueue {
     feed: Option<Feed>,
     sink: Option<Sink>,
+    cutter: Cutter,
     /// Whether control wants a carrier.
     lit: Arc<AtomicBool>,
 }
@@ -74,7 +77,8 @@ pub(super) fn open(
     }
     let queue = |index| {
         let sink = spec.output.as_deref().map(|path| Sink::open(spec, path, index == 0));
-        Ok(CaptureQueue { feed: feed.take(), sink: sink.transpose()?, lit: Arc::clone(lit) })
+        let (feed, sink, lit) = (feed.take(), sink.transpose()?, Arc::clone(lit));
+        Ok(CaptureQueue { feed, sink, cutter: Cutter::default(), lit })
     };
     (0..queues).map(queue).collect()
 }
@@ -109,8 +113,10 @@ impl CaptureQueue {
         if out.is_empty() {
             return counts;
         }
+        // A capture has what a wire would carry.
+        self.cutter.cut(out, pool, &mut counts, |_| false);
         let sent = out.len();
-        let bytes = out.iter().map(|out| u64::from(out.len)).sum();
+        let bytes = out.iter().map(|out| u64::from(out.len.size())).sum();
         let taken = !self.is_down() && self.sink.as_mut().is_none_or(|sink| sink.append(out));
         out.drain(..).for_each(|out| pool.put(out.frame));
         let sent = u32::try_from(sent).expect("batches are small");
@@ -239,7 +245,7 @@ impl Feed {
             counts.too_long += 1;
         } else if let Some(mut frame) = pool.take() {
             frame[HEADROOM..HEADROOM + size].copy_from_slice(&self.bytes);
-            let row = Row { port, arrival: now, ..received(size) };
+            let row = Row { port, arrival: now, ..received(size, Open::default()) };
             batch.push(frame, row).expect("the batch is not full");
         } else {
             counts.no_frame += 1;

@@ -14,7 +14,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::poll::Bell;
 use super::port::{Counts, LinkState};
-use crate::frame::{Batch, Frame, Outgoing, Pool};
+use crate::frame::{Batch, Frame, Length, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
 
@@ -24,7 +24,7 @@ use crate::time::Now;
 struct Parcel {
     frame: Frame,
     off: u16,
-    len: u16,
+    len: Length,
     order: u8,
     dated: bool,
     at: Now,
@@ -186,9 +186,10 @@ impl MemoryQueue {
         let sent = self.half.outgoing.slots().min(out.len());
         let chunk = self.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
         chunk.fill_from_iter(out.drain(..sent).map(|out| {
-            counts.bytes = counts.bytes.wrapping_add(u64::from(out.len));
+            counts.bytes = counts.bytes.wrapping_add(u64::from(out.len.marked()));
             Parcel::new(out, None)
         }));
+        counts.bytes &= Length::MARK - 1;
         counts.frames = u32::try_from(sent).expect("a batch is short");
         counts.full = give_back(out, pool);
         if sent > 0 {
@@ -306,7 +307,7 @@ mod tests {
         let mut frame = pool.take().unwrap();
         frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
         let off = u16::try_from(HEADROOM).unwrap();
-        Outgoing { frame, off, len: u16::try_from(bytes.len()).unwrap(), order: 0, at: Now(0) }
+        Outgoing::plain(frame, off, bytes.len(), Now(0))
     }
 
     #[test]

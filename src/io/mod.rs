@@ -9,6 +9,7 @@
 
 pub mod capture;
 pub mod clock;
+mod cut;
 mod device;
 pub mod error;
 pub mod guard;

@@ -324,8 +324,8 @@ fn open_tap(
     let mail: Vec<_> = (0..queues).map(|_| Mail::new()).collect();
     let one = matches!(open.steering, Steering::OneReceiver { .. });
     let queue = |(i, (fd, mail)): (usize, (&Arc<OwnedFd>, &Mail<_>))| {
-        let receives = i == 0 || !one;
-        Queue::Tap(TapQueue::new(Arc::clone(fd), receives, Arc::clone(lit), mail.clone()))
+        let own = (Arc::clone(fd), i == 0 || !one);
+        Queue::Tap(TapQueue::new(own, open.offloads, Arc::clone(lit), mail.clone()))
     };
     let queues = open.fds.iter().zip(&mail).enumerate().map(queue).collect();
     Ok((Medium::Tap { open, mail }, queues))

@@ -17,7 +17,7 @@ use crate::time::Now;
 /// What one call to [`Queue::receive`] or [`Queue::transmit`] did; every frame is in one of them.
 ///
 /// Received: `frames` + `split` = rows pushed + `no_frame` + `too_long` + `super_frame`.
-/// Sent: frames given = `frames` + `too_long` + `down` + `full`.
+/// Sent: frames given + `split` = `frames` + `too_long` + `down` + `full` + `no_frame`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Frames received from, or sent to, the medium (a super-frame is one).
@@ -26,7 +26,7 @@ pub struct Counts {
     pub bytes: u64,
     /// Frames that cutting super-frames made beyond the one received.
     pub split: u32,
-    /// Received and dropped: no free frame in the pool.
+    /// Dropped: no free frame in the pool for what came in, or for a segment that goes out.
     pub no_frame: u32,
     /// Dropped: too long for a buffer, or for the way out.
     pub too_long: u32,

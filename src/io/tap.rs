@@ -3,28 +3,31 @@
 //! A TAP has one queue for each worker. The kernel would move a flow from queue to queue after
 //! the worker that last answered it, which reorders; so a steering program keeps both directions
 //! of an address pair on one queue. Where the kernel does not let us load it, one queue receives
-//! and the others only send. Offloads stay off: the kernel hands over frames that are whole,
-//! with complete checksums. One system call a frame; no batching here.
+//! and the others only send. One system call a frame; no batching here.
+//!
+//! Checksums and segments are left open both ways: TCP and UDP of the kernel's own senders come as
+//! super-frames of up to 64 KiB, and go to its receivers so. A frame is read into an ordinary
+//! buffer, and what does not fit there into a long one, behind the room for what did: so an
+//! ordinary frame costs no copy, and a super-frame one of 2 KB.
 
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+mod queue;
+
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use rustix::io::Errno;
 
 use super::device::Statistics;
 use super::error::{Context, PortError};
-use super::mail::Mail;
 use super::netns::{self, Netns};
-use super::port::Counts;
 use super::steer;
+use super::sys::tun::Offloads;
 use super::sys::{bpf, interface::Interfaces, netlink, tun};
-use crate::frame::{BATCH, Batch, HEADROOM, Outgoing, Pool, ROOM, Row};
-use crate::ids::PortId;
-use crate::time::Now;
+use crate::frame::ROOM;
 use crate::wire::eth::{self, MacAddr};
-use crate::wire::vlan;
+use crate::wire::{virtio, vlan};
+
+pub use queue::TapQueue;
+pub(super) use queue::{ENOUGH, Lost, received};
 
 /// Largest MTU whose frames, two tags in front, fit a buffer.
 #[expect(clippy::cast_possible_truncation, reason = "a frame is short")]
@@ -82,6 +85,8 @@ pub(super) struct OpenTap {
     pub(super) index: u32,
     pub(super) fds: Vec<Arc<OwnedFd>>,
     pub(super) steering: Steering,
+    /// What its kernel takes from us.
+    pub(super) offloads: Offloads,
     statistics: Option<Statistics>,
     /// What the device had dropped before it was ours.
     dropped_before: u64,
@@ -102,6 +107,9 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     let name = spec.name.as_str();
     let context = Context { name, place, capability: "CAP_NET_ADMIN" };
     let first = attach(&context)?;
+    tun::set_header_size(&first, virtio::HEADER)
+        .map_err(context.to("set the size of its offload header"))?;
+    let offloads = offload(&first).map_err(context.to("turn its offloads on"))?;
     let steering = if queues > 1 { steer(&first) } else { Steering::None };
     let mut fds = vec![Arc::new(first)];
     for _ in 1..queues {
@@ -123,7 +131,8 @@ fn open_here(spec: &TapSpec, queues: usize, place: &str) -> Result<OpenTap, Port
     }
     let name = name.to_owned();
     let statistics = Statistics::open();
-    let mut tap = OpenTap { name, interfaces, index, fds, steering, statistics, dropped_before: 0 };
+    let mut tap =
+        OpenTap { name, interfaces, index, fds, steering, offloads, statistics, dropped_before: 0 };
     tap.dropped_before = tap.dropped().unwrap_or(0);
     Ok(tap)
 }
@@ -161,6 +170,21 @@ impl OpenTap {
     }
 }
 
+impl Drop for OpenTap {
+    /// A device that stays is whole for whoever attaches to it next.
+    fn drop(&mut self) {
+        let _ = tun::set_offloads(&*self.fds[0], Offloads::None);
+    }
+}
+
+/// Takes checksums and segments upon us, those of UDP where the kernel knows them (from 6.2 on).
+fn offload(fd: &OwnedFd) -> io::Result<Offloads> {
+    match tun::set_offloads(fd, Offloads::TcpAndUdp) {
+        Ok(()) => Ok(Offloads::TcpAndUdp),
+        Err(_) => tun::set_offloads(fd, Offloads::Tcp).map(|()| Offloads::Tcp),
+    }
+}
+
 fn attach(context: &Context<'_>) -> Result<OwnedFd, PortError> {
     let name = || context.name.to_owned();
     let fd = tun::open().map_err(|source| match source.raw_os_error() {
@@ -182,140 +206,4 @@ fn steer(fd: &OwnedFd) -> Steering {
         Ok(()) => Steering::Addresses,
         Err(error) => Steering::OneReceiver { why: error.to_string() },
     }
-}
-
-/// One worker's share of a TAP.
-#[derive(Debug)]
-pub struct TapQueue {
-    fd: Arc<OwnedFd>,
-    receives: bool,
-    gone: bool,
-    /// Whether control wants a carrier.
-    lit: Arc<AtomicBool>,
-    mail: Mail<Arc<OwnedFd>>,
-}
-
-impl TapQueue {
-    pub(super) fn new(
-        fd: Arc<OwnedFd>,
-        receives: bool,
-        lit: Arc<AtomicBool>,
-        mail: Mail<Arc<OwnedFd>>,
-    ) -> Self {
-        Self { fd, receives, gone: false, lit, mail }
-    }
-
-    /// Whether this queue receives at all.
-    pub fn receives(&self) -> bool {
-        self.receives
-    }
-
-    fn read_mail(&mut self) {
-        if let Some(fd) = self.mail.take() {
-            self.fd = fd;
-            self.gone = false;
-        }
-    }
-
-    /// See [`super::Queue::receive`].
-    pub fn receive(
-        &mut self,
-        port: PortId,
-        now: Now,
-        pool: &mut Pool,
-        batch: &mut Batch,
-    ) -> Counts {
-        self.read_mail();
-        let mut counts = Counts::default();
-        if !self.receives || self.gone {
-            return counts;
-        }
-        // Frames without a buffer count as well, so that an empty pool cannot hold the turn.
-        let most = BATCH - batch.len();
-        while (counts.frames as usize) < most {
-            let Some(mut frame) = pool.take() else {
-                let mut discarded = [0; 64];
-                let Some(size) = self.read(&mut discarded) else { break };
-                counts.frames += 1;
-                counts.bytes += size as u64;
-                counts.no_frame += 1;
-                continue;
-            };
-            let Some(size) = self.read(&mut frame[HEADROOM..]) else {
-                pool.put(frame);
-                break;
-            };
-            counts.frames += 1;
-            counts.bytes += size as u64;
-            if size > ROOM {
-                counts.too_long += 1;
-                pool.put(frame);
-                continue;
-            }
-            let row = Row { port, arrival: now, ..received(size) };
-            batch.push(frame, row).expect("the batch is not full");
-        }
-        counts
-    }
-
-    /// Reads a frame and returns its size, which is past the buffer's when it does not fit.
-    #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        let mut beyond = [0; 1];
-        let mut places = [IoSliceMut::new(buffer), IoSliceMut::new(&mut beyond)];
-        match rustix::io::readv(&self.fd, &mut places) {
-            Ok(size) => Some(size),
-            Err(Errno::BADFD) => {
-                self.gone = true;
-                None
-            }
-            // Nothing there, or the interface is down.
-            Err(_) => None,
-        }
-    }
-
-    /// See [`super::Queue::transmit`].
-    pub fn transmit(&mut self, out: &mut Vec<Outgoing>, pool: &mut Pool) -> Counts {
-        self.read_mail();
-        let mut counts = Counts::default();
-        let lit = self.lit.load(Ordering::Relaxed);
-        for out in out.drain(..) {
-            let sent = if lit && !self.gone {
-                rustix::io::write(&self.fd, out.bytes())
-            } else {
-                Err(Errno::NETDOWN)
-            };
-            match sent {
-                Ok(_) => {
-                    counts.frames += 1;
-                    counts.bytes += u64::from(out.len);
-                }
-                Err(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => counts.full += 1,
-                // The kernel takes no frame without an Ethernet header.
-                Err(Errno::INVAL | Errno::MSGSIZE) => counts.too_long += 1,
-                Err(error) => {
-                    counts.down += 1;
-                    self.gone |= error == Errno::BADFD;
-                }
-            }
-            pool.put(out.frame);
-        }
-        counts
-    }
-
-    /// See [`super::Queue::fd`].
-    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        (self.receives && !self.gone).then(|| self.fd.as_fd())
-    }
-
-    /// Whether the interface is gone, or its carrier off.
-    pub fn is_down(&self) -> bool {
-        self.gone || !self.lit.load(Ordering::Relaxed)
-    }
-}
-
-/// The row of a frame of `size` bytes behind the headroom.
-#[expect(clippy::cast_possible_truncation, reason = "headroom and room are smaller than 64 KiB")]
-pub(super) fn received(size: usize) -> Row {
-    Row { off: HEADROOM as u16, len: size as u32, ..Row::default() }
 }

@@ -301,7 +301,7 @@ impl Replay {
             batch.add(key, &foreseen);
             let mut frame = self.pool.take().ok_or(ReplayError::NoFrame)?;
             let out = load(&mut frame, &entry.bytes);
-            let out = Outgoing { frame, off: out.0, len: out.1, order: 0, at: entry.at };
+            let out = Outgoing::plain(frame, out.0, usize::from(out.1), entry.at);
             let lane = &mut self.lanes[entry.port.index()][entry.lane];
             lane.push(out, Some(entry.at)).map_err(|_| ReplayError::NoFrame)?;
         }

@@ -32,7 +32,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
             if echo_reply(&mut frame, &row) {
                 cx.counters.answered.add(1);
                 cx.counters.originated.add(1);
-                cx.out.send(row.port, frame, &row);
+                cx.out.send::<false>(row.port, frame, &row);
             } else {
                 cx.counters.note_drop(DropReason::LocalUnreachable, 1);
                 cx.pool.put(frame);

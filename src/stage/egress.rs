@@ -6,6 +6,7 @@
 //! - **Ends** nothing.
 
 use super::Context;
+use super::pieces::{self, Pieces};
 use super::rewrite::adjacency_of;
 use crate::frame::{Batch, Bits, Flags, Row};
 use crate::ids::GatewayId;
@@ -35,6 +36,14 @@ pub fn run(cx: &Context<'_>, batch: &Batch, set: u64) -> Asked {
         asked.big |= u64::from(row.ip_len > adjacency.mtu) << i;
         past |= u64::from(adjacency.counted.gateway().is_some()) << i;
     }
+    // A super-frame is as big as its longest segment.
+    for i in Bits(set & batch.open()) {
+        if let Some(pieces) = Pieces::of(batch, i) {
+            let mtu = cx.tables.adjacency(adjacency_of(batch.row(i))).mtu;
+            asked.big &= !(1 << i);
+            asked.big |= u64::from(pieces.longest() > u32::from(mtu)) << i;
+        }
+    }
     count_fastpath(cx, batch, past);
     asked
 }
@@ -53,6 +62,10 @@ fn count_fastpath(cx: &Context<'_>, batch: &Batch, set: u64) {
         bytes += u64::from(row.ip_len);
     }
     note(cx, gateway, packets, bytes);
+    for i in Bits(set & batch.open()) {
+        let (packets, bytes) = pieces::extra(batch, 1 << i);
+        note(cx, bypassed(cx.tables, batch.row(i)), packets, bytes);
+    }
 }
 
 /// The gateway that a packet would have taken without FastPath; one that waited for its neighbour

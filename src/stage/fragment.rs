@@ -3,30 +3,84 @@
 //!
 //! - **Reads** `ip_len`, `l3`.
 //! - **Writes** new frames.
-//! - **Ends** the packet it is given: its fragments go out, counted as split; `no_frame`.
+//! - **Ends** the packet it is given: its fragments go out, counted as split; `no_frame`,
+//!   `super_frame`.
 
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::rewrite::dress;
 use super::{Context, meter};
-use crate::frame::{Batch, DropReason, Frame, HEADROOM, Row};
+use crate::frame::{Batch, DropReason, Flags, Frame, HEADROOM, Row};
 use crate::ids::Direction;
 use crate::tables::Adjacency;
 use crate::tables::next_hop::MAX_L2;
 use crate::wire::checksum;
 use crate::wire::eth::MacAddr;
 use crate::wire::ip4::{self, Ip4Header, MF, OFFSET};
+use crate::wire::offload::complete_l4;
+use crate::wire::segment::Segments;
 
 /// Where a fragment's IP header goes: behind the headroom and the longest layer-2 header.
 const L3: usize = HEADROOM + MAX_L2;
 
-/// Cuts packet `i` to its adjacency's MTU and sends the pieces to `mac`.
+/// Cuts packet `i` to its adjacency's MTU and sends the pieces to `mac`; a super-frame's segments
+/// are cut one by one.
 #[cold]
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjacency, mac: MacAddr) {
-    let (whole, row) = batch.take(i);
-    let l3 = usize::from(row.l3);
-    let packet = &whole[l3..l3 + usize::from(row.ip_len)];
+    let (mut whole, row) = batch.take(i);
+    let closed = Row { flags: Flags(row.flags.0 & !Flags::PARTIAL_CHECKSUM.0), gso_size: 0, ..row };
+    let to = (adjacency, mac);
+    let (start, end) = (usize::from(row.off), usize::from(row.off) + row.len as usize);
+    let mut sent = 0;
+    if row.gso_size > 0 {
+        sent += segments(cx, &whole.all()[start..end], &row, &closed, to);
+    } else {
+        if row.is_open() {
+            // It came in as whole TCP or UDP; its pieces have no checksum of their own.
+            let _ = complete_l4(&mut whole.all_mut()[start..end]);
+        }
+        let l3 = usize::from(row.l3);
+        sent += pieces(cx, &whole[l3..l3 + usize::from(row.ip_len)], &closed, to);
+    }
+    // One frame came in; the pieces beyond it are new.
+    cx.counters.split.add(sent - 1);
+    cx.pool.put(whole);
+}
+
+/// Sends a super-frame's segments in pieces; returns how many pieces.
+fn segments(
+    cx: &mut Context<'_>,
+    whole: &[u8],
+    row: &Row,
+    closed: &Row,
+    to: (&Adjacency, MacAddr),
+) -> u64 {
+    let l3 = usize::from(row.l3 - row.off);
+    let Ok(segments) = Segments::new(whole, row.gso_size) else {
+        cx.counters.note_drop(DropReason::SuperFrame, 1);
+        return 1;
+    };
+    let Some(mut room) = cx.pool.take_long() else {
+        cx.counters.note_drop(DropReason::NoFrame, 1);
+        return 1;
+    };
+    let mut sent = 0;
+    for i in 0..segments.len() {
+        let size = segments.write(i, room.all_mut()).expect("a long frame has room for a segment");
+        sent += pieces(cx, &room.all()[l3..size], closed, to);
+    }
+    cx.pool.put(room);
+    sent
+}
+
+/// Sends one packet in pieces; returns how many.
+fn pieces(
+    cx: &mut Context<'_>,
+    packet: &[u8],
+    row: &Row,
+    (adjacency, mac): (&Adjacency, MacAddr),
+) -> u64 {
     let mut pieces = 0;
     for piece in Cut::new(packet, usize::from(adjacency.mtu)) {
         pieces += 1;
@@ -35,20 +89,29 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjace
             continue;
         };
         let ip_len = piece.write(&mut frame);
-        let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..row };
+        let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..*row };
         dress(&mut frame, &mut out, adjacency, mac);
         meter(cx.counters, adjacency.counted.meter(), Direction::ToOnprem, (1, u64::from(ip_len)));
-        cx.out.send(adjacency.port, frame, &out);
+        cx.out.send::<false>(adjacency.port, frame, &out);
     }
-    // One frame came in; the pieces beyond it are new.
-    cx.counters.split.add(pieces - 1);
-    cx.pool.put(whole);
+    pieces
 }
 
-/// The sizes in bytes of the IP packets that [`run`] makes of a valid one at this MTU.
-pub fn sizes(packet: &[u8], mtu: u16) -> impl Iterator<Item = u16> {
-    let total = usize::from(u16::from_be_bytes([packet[2], packet[3]]));
-    Cut::new(&packet[..total], usize::from(mtu)).map(|piece| piece.header.total_len.get())
+/// The sizes in bytes of the IP packets that [`run`] makes of packet `i`, a valid one, at this MTU.
+pub fn sizes(batch: &Batch, i: usize, mtu: u16) -> impl Iterator<Item = u16> {
+    let row = batch.row(i);
+    let frame = batch.bytes(i);
+    let l3 = usize::from(row.l3 - row.off);
+    let segments = (row.gso_size > 0).then(|| Segments::new(frame, row.gso_size).ok()).flatten();
+    let count = segments.as_ref().map_or(1, Segments::len);
+    (0..count).flat_map(move |at| {
+        let end = match &segments {
+            // The first bytes have the headers; how many follow is all that counts.
+            Some(segments) => segments.size(at),
+            None => l3 + usize::from(row.ip_len),
+        };
+        Cut::new(&frame[l3..end], usize::from(mtu)).map(|piece| piece.header.total_len.get())
+    })
 }
 
 /// The pieces of one packet, in order; at least one.

@@ -1,6 +1,6 @@
 //! Does the virtual network gateway take it? The SKU's bits, packets, flows and new flows; 1,400
 //! bytes; no fragments; then the gateway's own look-up in the VNet's routes. Only towards the
-//! VNet: the way back never sees a gateway.
+//! VNet: the way back never sees a gateway. A super-frame is as many packets as it has segments.
 //!
 //! - **Reads** `next_hop`, 5-tuple, `ip_len`, `flags`, `ttl`, `arrival`, `hash`.
 //! - **Writes** `vrf` (the VNet's), `flags`, the time to live.
@@ -8,6 +8,7 @@
 //!   `gateway_bits`, `gateway_flows`, `gateway_new_flows`.
 
 use super::icmp::{self, Report};
+use super::pieces::{self, Pieces};
 use super::{Context, lookup, nsg};
 use crate::flow::{self, Key};
 use crate::frame::{Batch, Bits, DropReason, Flags, Row};
@@ -20,13 +21,27 @@ use crate::tables::{Counters, NextHop};
 /// Takes the packets of `set` through their gateways; what is left is looked up again, in the
 /// VNet's routes.
 pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
+    match batch.open() & set {
+        0 => through::<false>(cx, batch, set),
+        _ => through::<true>(cx, batch, set),
+    }
+}
+
+/// As [`run`]; `OPEN` says whether there may be super-frames.
+#[inline(never)]
+fn through<const OPEN: bool>(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
     let mut good = set;
     for i in Bits(set) {
         let NextHop::Gateway(id) = cx.tables.next_hop(batch.row(i).next_hop) else {
             unreachable!("look-up sorted this packet as one for a gateway");
         };
         let gateway = cx.tables.gateway(id);
-        if let Err(reason) = admit(cx, id, gateway, batch.row(i)) {
+        let pieces = if OPEN { Pieces::of(batch, i) } else { None };
+        let admitted = match &pieces {
+            None => admit(cx, id, gateway, batch.row(i)),
+            Some(pieces) => admit_some(cx, id, gateway, batch, (i, pieces)),
+        };
+        if let Err(reason) = admitted {
             if reason == DropReason::GatewayTooBig
                 && gateway.answers_icmp
                 && batch.row(i).flags.has(Flags::DF)
@@ -42,13 +57,59 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
         row.ttl -= 1;
         row.vrf = gateway.vrf;
         row.flags.set(Flags::VIA_GATEWAY);
-        count(cx.counters, id, gateway, row);
+        let (hash, bytes) = (row.hash, u64::from(row.ip_len));
+        let (packets, extra) = if OPEN { pieces::extra(batch, 1 << i) } else { (0, 0) };
+        count(cx.counters, id, gateway, hash, (1 + packets, bytes + extra));
     }
     good
 }
 
+/// Checks the segments of a super-frame; where the rates have room for some of them alone, the
+/// others are dropped.
+#[cold]
+fn admit_some(
+    cx: &mut Context<'_>,
+    id: GatewayId,
+    gateway: &Gateway,
+    batch: &mut Batch,
+    (i, pieces): (usize, &Pieces),
+) -> Result<(), DropReason> {
+    let row = *batch.row(i);
+    if pieces.longest() > u32::from(GATEWAY_MTU) {
+        return Err(DropReason::GatewayTooBig);
+    }
+    if row.ttl <= 1 {
+        return Err(DropReason::GatewayTtlExpired);
+    }
+    let Some(limits) = &gateway.limits else { return Ok(()) };
+    known_flow(cx, id, gateway, limits, &row)?;
+    let all = pieces.len;
+    let packets = match limits.packets.admit(row.arrival, all) {
+        true => all,
+        false => pieces::admitted(all, |_| limits.packets.admit(row.arrival, 1)),
+    };
+    let size = |at: u64| pieces.size(at + 1) - pieces.size(at);
+    let passed = match limits.bits.admit(row.arrival, pieces.size(packets)) {
+        true => packets,
+        false => pieces::admitted(packets, |at| limits.bits.admit(row.arrival, size(at))),
+    };
+    match (packets, passed) {
+        (0, _) => return Err(DropReason::GatewayPackets),
+        (_, 0) => return Err(DropReason::GatewayBits),
+        _ => {}
+    }
+    if packets < all {
+        pieces::trim(cx, batch, i, packets, DropReason::GatewayPackets);
+    }
+    if passed < packets {
+        pieces::trim(cx, batch, i, passed, DropReason::GatewayBits);
+    }
+    Ok(())
+}
+
 /// Checks a packet against what a gateway takes, cheapest first; nothing is spent on a packet
 /// that fails an earlier check.
+#[inline(always)]
 fn admit(
     cx: &mut Context<'_>,
     id: GatewayId,
@@ -76,6 +137,7 @@ fn admit(
 }
 
 /// Finds the packet's flow among those that the gateway knows, or makes it known.
+#[inline(always)]
 fn known_flow(
     cx: &mut Context<'_>,
     id: GatewayId,
@@ -94,10 +156,17 @@ fn known_flow(
     flows.insert(&key, 0, row.arrival).map_err(DropReason::from)
 }
 
-fn count(counters: &Counters, id: GatewayId, gateway: &Gateway, row: &Row) {
+#[inline(always)]
+fn count(
+    counters: &Counters,
+    id: GatewayId,
+    gateway: &Gateway,
+    hash: u32,
+    (packets, bytes): (u64, u64),
+) {
     let counters = counters.gateway(id);
-    counters.packets.add(1);
-    counters.bytes.add(u64::from(row.ip_len));
-    let instance = spread(row.hash, usize::from(gateway.instances));
-    counters.instances[instance % INSTANCES].add(1);
+    counters.packets.add(packets);
+    counters.bytes.add(bytes);
+    let instance = spread(hash, usize::from(gateway.instances));
+    counters.instances[instance % INSTANCES].add(packets);
 }

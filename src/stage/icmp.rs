@@ -9,7 +9,8 @@ use crate::frame::{Batch, Flags, Frame, HEADROOM, Row};
 use crate::wire::eth::{self, MacAddr, ether_type};
 use crate::wire::icmp4::{self, Icmp4Header, kind, unreachable};
 use crate::wire::ip4::{self, Ip4Header};
-use crate::wire::{checksum, proto};
+use crate::wire::offload::complete_l4;
+use crate::wire::{checksum, proto, segment};
 
 /// An error to report to a packet's sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,15 +78,36 @@ pub fn make(cx: &mut Context<'_>, batch: &mut Batch) {
     reports.sort_unstable_by_key(|(i, _, _)| *i);
     for (i, report, own) in reports.drain(..) {
         let (frame, row) = batch.both(i);
+        if row.is_open() {
+            close(frame, row);
+        }
         if !cx.tables.icmp_limits[row.attachment.index()].admit(row.arrival, 1) {
             continue;
         }
         let Some(mut answer) = cx.pool.take() else { continue };
         let to = build(&mut answer, frame, row, report, own);
         cx.counters.originated.add(1);
-        cx.out.send(row.port, answer, &to);
+        cx.out.send::<false>(row.port, answer, &to);
     }
     cx.out.reports = reports;
+}
+
+/// Makes of a dropped super-frame its first segment, which is what its sender knows, and completes
+/// a checksum that was left open: that is quoted.
+#[cold]
+fn close(frame: &mut Frame, row: &mut Row) {
+    let off = usize::from(row.off);
+    let bytes = &mut frame.all_mut()[off..off + row.len as usize];
+    if row.gso_size > 0
+        && let Ok(size) = segment::keep(bytes, row.gso_size, 1)
+    {
+        row.len = u32::try_from(size).expect("no more than before");
+        let packet = size - usize::from(row.l3 - row.off);
+        row.ip_len = u16::try_from(packet).unwrap_or(row.ip_len);
+    }
+    let _ = complete_l4(&mut bytes[..row.len as usize]);
+    row.gso_size = 0;
+    row.flags.clear(Flags::PARTIAL_CHECKSUM);
 }
 
 /// No error about an error, a later fragment, a group or broadcast frame, or a source that is not

@@ -17,6 +17,7 @@ pub mod icmp;
 pub mod lookup;
 pub mod nat44;
 pub mod nsg;
+pub mod pieces;
 pub mod police;
 pub mod punt;
 pub mod quoted;
@@ -87,10 +88,11 @@ impl Outbox {
         }
     }
 
-    /// Lines a frame up for a port.
+    /// Lines a frame up for a port. `OPEN` says whether something may be left open in it.
     #[inline(always)]
-    pub fn send(&mut self, port: PortId, frame: Frame, row: &Row) {
-        self.ports[port.index()].push(Outgoing::new(frame, row));
+    pub fn send<const OPEN: bool>(&mut self, port: PortId, frame: Frame, row: &Row) {
+        let out = if OPEN { Outgoing::new(frame, row) } else { Outgoing::closed(frame, row) };
+        self.ports[port.index()].push(out);
     }
 }
 

@@ -2,18 +2,22 @@
 //!
 //! Directly after *classify* towards Azure, last before the tags towards on-premises. One atomic
 //! word a policer, reserved once for the packets of a batch, exact over all workers. A packet that
-//! *rewrite* will cut costs what its pieces cost, and they pass together or not at all.
+//! *rewrite* will cut costs what its pieces cost, and they pass together or not at all. Of a
+//! super-frame as many segments pass as there is bandwidth for.
 //!
 //! - **Reads** `arrival`, `len`, `ip_len`, `attachment`, and of refused packets whether they are
 //!   the link's control traffic, which is counted and not dropped.
 //! - **Writes** nothing.
 //! - **Ends** `policed`.
 
+use arrayvec::ArrayVec;
+
 use super::control_traffic::is_control;
+use super::pieces::{self, Pieces};
 use super::{Context, fragment, payload, rewrite};
-use crate::frame::{Batch, Bits, DropReason, Row};
+use crate::frame::{BATCH, Batch, Bits, DropReason, Row};
 use crate::ids::{Direction, MeterId, PolicerId};
-use crate::police::{Accounting, Size};
+use crate::police::{Accounting, Reservation, Size};
 use crate::tables::{LinkPolicer, Tables};
 use crate::time::Now;
 
@@ -74,58 +78,126 @@ pub fn run(
         let same = || shares.clone().filter(|share| share.policer == Some(policer));
         let members = same().fold(0, |all, share| all | share.members);
         asked |= members;
-        let denied = admit(cx.tables, batch, cx.tables.policer(policer), (members, cut));
+        let mut refused = Refused::default();
+        admit(cx.tables, batch, cx.tables.policer(policer), (members, cut), &mut refused);
+        let denied = refused.whole;
         if denied != 0 {
-            same().for_each(|share| note_refused(cx, share, denied, direction));
+            same().for_each(|share| note_refused(cx, batch, share, denied, direction));
             Bits(denied).for_each(|i| batch.drop(i, DropReason::Policed));
             good &= !denied;
+        }
+        for (i, kept) in refused.trimmed {
+            let lost = Pieces::of(batch, i).map_or(0, |pieces| pieces.len - kept);
+            let share = same().find(|share| share.members >> i & 1 != 0);
+            note(cx, share.and_then(|share| share.meter), lost, direction);
+            pieces::trim(cx, batch, i, kept, DropReason::Policed);
         }
     }
     good
 }
 
+/// What a bucket does not admit.
+#[derive(Default)]
+struct Refused {
+    /// Packets.
+    whole: u64,
+    /// Super-frames, and how many of their segments it does admit.
+    trimmed: ArrayVec<(usize, u64), BATCH>,
+}
+
 #[cold]
-fn note_refused(cx: &Context<'_>, share: Share, denied: u64, direction: Direction) {
-    let Some(meter) = share.meter else { return };
+fn note_refused(cx: &Context<'_>, batch: &Batch, share: Share, denied: u64, direction: Direction) {
+    let members = denied & share.members;
+    let (extra, _) = pieces::extra(batch, members);
+    note(cx, share.meter, u64::from(members.count_ones()) + extra, direction);
+}
+
+#[cold]
+fn note(cx: &Context<'_>, meter: Option<MeterId>, refused: u64, direction: Direction) {
+    let Some(meter) = meter else { return };
     let meter = cx.counters.meter(meter);
     let counter = match direction {
         Direction::ToAzure => &meter.in_policed,
         Direction::ToOnprem => &meter.out_policed,
     };
-    counter.add(u64::from((denied & share.members).count_ones()));
+    counter.add(refused);
 }
 
-/// The packets of `members` that the bucket does not admit.
-fn admit(tables: &Tables, batch: &Batch, policer: &LinkPolicer, (members, cut): (u64, u64)) -> u64 {
+/// Asks the bucket for the packets of `members`; `refused` is what it does not admit.
+fn admit(
+    tables: &Tables,
+    batch: &Batch,
+    policer: &LinkPolicer,
+    (members, cut): (u64, u64),
+    refused: &mut Refused,
+) {
+    let special = cut | batch.open();
     let mut reservation = policer.bucket.reserve();
     loop {
-        let mut denied = 0;
+        refused.whole = 0;
+        refused.trimmed.clear();
         for i in Bits(members) {
             let row = batch.row(i);
-            let cost = match cut >> i & 1 {
-                0 => cost(policer, row),
-                _ => cost_in_pieces(tables, batch, policer, i),
-            };
-            if !reservation.admit(row.arrival, cost) {
-                denied |= 1 << i;
+            if special >> i & 1 != 0 {
+                let cut = cut >> i & 1 != 0;
+                admit_special(tables, batch, policer, (i, cut), &mut reservation, refused);
+            } else if !reservation.admit(row.arrival, cost(policer, row)) {
+                refused.whole |= 1 << i;
             }
         }
         match reservation.commit() {
-            Ok(()) if policer.police_control => return denied,
-            Ok(()) => return denied & !control(tables, batch, denied),
+            Ok(()) => {
+                if !policer.police_control {
+                    refused.whole &= !control(tables, batch, refused.whole);
+                    refused.trimmed.retain(|(i, _)| control(tables, batch, 1 << *i) == 0);
+                }
+                return;
+            }
             // Another worker was faster: decide again on what it left.
             Err(again) => reservation = again,
         }
     }
 }
 
+/// Asks for a packet that will be `cut`, or for a super-frame.
+#[cold]
+fn admit_special(
+    tables: &Tables,
+    batch: &Batch,
+    policer: &LinkPolicer,
+    (i, cut): (usize, bool),
+    reservation: &mut Reservation<'_>,
+    refused: &mut Refused,
+) {
+    let row = batch.row(i);
+    let pieces = Pieces::of(batch, i);
+    let whole = match &pieces {
+        _ if cut => cost_in_pieces(tables, batch, policer, i),
+        Some(pieces) => pieces.cost(policer, pieces.len),
+        None => cost(policer, row),
+    };
+    if reservation.admit(row.arrival, whole) {
+        return;
+    }
+    let kept = pieces.filter(|_| !cut).map_or(0, |pieces| {
+        let cost_of = |at| pieces.cost(policer, at + 1) - pieces.cost(policer, at);
+        let first = pieces.cost(policer, 1);
+        pieces::admitted(pieces.len, |at| {
+            reservation.admit(row.arrival, if at == 0 { first } else { cost_of(at) })
+        })
+    });
+    if kept == 0 {
+        refused.whole |= 1 << i;
+    } else {
+        refused.trimmed.push((i, kept));
+    }
+}
+
 /// What the pieces of packet `i` cost together.
 #[cold]
 fn cost_in_pieces(tables: &Tables, batch: &Batch, policer: &LinkPolicer, i: usize) -> u64 {
-    let row = batch.row(i);
-    let mtu = tables.adjacency(rewrite::adjacency_of(row)).mtu;
-    let packet = &batch.bytes(i)[usize::from(row.l3 - row.off)..];
-    fragment::sizes(packet, mtu).map(|size| size_cost(policer, u32::from(size))).sum()
+    let mtu = tables.adjacency(rewrite::adjacency_of(batch.row(i))).mtu;
+    fragment::sizes(batch, i, mtu).map(|size| size_cost(policer, u32::from(size))).sum()
 }
 
 /// The control traffic in `set`.

@@ -9,7 +9,7 @@ use super::group::Groups;
 use super::icmp::{self, Report};
 use super::lookup::hold;
 use super::state::WaitsFor;
-use super::{Context, Message, Punt, fragment, meter, payload};
+use super::{Context, Message, Punt, fragment, meter, payload, pieces};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
 use crate::ids::{AdjacencyId, Direction, NeighbourId};
 use crate::neighbour::{NeighbourState, Word};
@@ -44,6 +44,15 @@ pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, big: u64) -> u64 {
 /// Writes the adjacency's header in front of each packet of `set` and sends it; one of `big` leaves
 /// in pieces.
 pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
+    match batch.open() & set {
+        0 => routed_as::<false>(cx, batch, set, big),
+        _ => routed_as::<true>(cx, batch, set, big),
+    }
+}
+
+/// As [`routed`]; `OPEN` says whether something may be left open in a frame.
+#[inline(never)]
+fn routed_as<const OPEN: bool>(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
     let tables = cx.tables;
     for i in Bits(set) {
         let adjacency = tables.adjacency(adjacency_of(batch.row(i)));
@@ -58,15 +67,12 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
             fragment::run(cx, batch, i, adjacency, mac);
             continue;
         }
+        let (more, extra) = if OPEN { pieces::extra(batch, 1 << i) } else { (0, 0) };
         let (mut frame, row) = batch.take_frame(i);
         dress(&mut frame, row, adjacency, mac);
-        meter(
-            cx.counters,
-            adjacency.counted.meter(),
-            Direction::ToOnprem,
-            (1, u64::from(row.ip_len)),
-        );
-        cx.out.send(adjacency.port, frame, row);
+        let figures = (1 + more, u64::from(row.ip_len) + extra);
+        meter(cx.counters, adjacency.counted.meter(), Direction::ToOnprem, figures);
+        cx.out.send::<OPEN>(adjacency.port, frame, row);
     }
 }
 
@@ -109,6 +115,19 @@ const _: () = assert!(HEADROOM >= 64, "room for every header that is put in fron
 /// Swaps the tags of each cross-connected frame of `set` and sends it; a hairpin goes back where
 /// it came from.
 pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u64) {
+    match batch.open() & set {
+        0 => crossed_as::<false>(cx, batch, groups, set),
+        _ => crossed_as::<true>(cx, batch, groups, set),
+    }
+}
+
+#[inline(always)]
+fn crossed_as<const OPEN: bool>(
+    cx: &mut Context<'_>,
+    batch: &mut Batch,
+    groups: &Groups,
+    set: u64,
+) {
     let tables = cx.tables;
     for group in groups.iter() {
         let arrived = tables.attachment(group.attachment);
@@ -118,16 +137,17 @@ pub fn crossed(cx: &mut Context<'_>, batch: &mut Batch, groups: &Groups, set: u6
         let out = tables.attachment(cross.out);
         let (mut packets, mut bytes) = (0, 0);
         for i in Bits(group.members & set) {
+            let (more, extra) = if OPEN { pieces::extra(batch, 1 << i) } else { (0, 0) };
             let (mut frame, row) = batch.take_frame(i);
             if row.flags.has(Flags::HAIRPIN) {
                 retag(arrived, &mut frame, row, true);
-                cx.out.send(arrived.port, frame, row);
+                cx.out.send::<OPEN>(arrived.port, frame, row);
                 continue;
             }
             retag(out, &mut frame, row, false);
-            packets += 1;
-            bytes += u64::from(payload(row));
-            cx.out.send(out.port, frame, row);
+            packets += 1 + more;
+            bytes += u64::from(payload(row)) + extra;
+            cx.out.send::<OPEN>(out.port, frame, row);
         }
         meter(cx.counters, arrived.meter, cross.direction, (packets, bytes));
     }

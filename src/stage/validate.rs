@@ -54,7 +54,10 @@ pub fn layer2(
 ) -> Result<(), DropReason> {
     let off = usize::from(row.off);
     let end = off + row.len as usize;
-    let bytes = frame.get(off..end).ok_or(DropReason::FrameTooLong)?;
+    let bytes = match frame.get(off..end) {
+        Some(bytes) => bytes,
+        None => head(frame, row, off).ok_or(DropReason::FrameTooLong)?,
+    };
     let word = |at: usize| -> Result<u16, DropReason> {
         let two = bytes.get(at..at + 2).ok_or(DropReason::FrameTooShort)?;
         Ok(u16::from_be_bytes([two[0], two[1]]))
@@ -101,7 +104,24 @@ pub fn layer2(
 pub fn header(frame: &[u8; FRAME_SIZE], row: &mut Row) -> Result<(), DropReason> {
     let l3 = usize::from(row.l3);
     let end = usize::from(row.off) + row.len as usize;
-    let packet = frame.get(l3..end).ok_or(DropReason::Ip4TooShort)?;
+    match frame.get(l3..end) {
+        Some(packet) => header_of(packet, packet.len(), row),
+        None => {
+            let packet = head(frame, row, l3).ok_or(DropReason::Ip4TooShort)?;
+            header_of(packet, end - l3, row)
+        }
+    }
+}
+
+/// What a super-frame shows of itself from `at` on: all headers, and some of its payload.
+#[cold]
+fn head<'a>(frame: &'a [u8; FRAME_SIZE], row: &Row, at: usize) -> Option<&'a [u8]> {
+    (row.gso_size > 0).then(|| frame.get(at..)).flatten()
+}
+
+/// As [`header`], of a packet of `size` bytes that begins with `packet`.
+#[inline(always)]
+fn header_of(packet: &[u8], size: usize, row: &mut Row) -> Result<(), DropReason> {
     // (1) The frame is long enough for the shortest header.
     let (ip, _) = Ip4Header::ref_from_prefix(packet).map_err(|_| DropReason::Ip4TooShort)?;
     // (2) The checksum; over the header length that (4) allows, hence read ahead.
@@ -123,7 +143,7 @@ pub fn header(frame: &[u8; FRAME_SIZE], row: &mut Row) -> Result<(), DropReason>
     }
     // (4) is done above. (5) The total length holds the header and lies in the frame.
     let total = ip.total_len.get();
-    if usize::from(total) < header_len || usize::from(total) > packet.len() {
+    if usize::from(total) < header_len || usize::from(total) > size {
         return Err(DropReason::Ip4BadTotalLength);
     }
     row.ip_len = total;
@@ -139,11 +159,12 @@ pub fn header(frame: &[u8; FRAME_SIZE], row: &mut Row) -> Result<(), DropReason>
         row.flags.set(Flags::DF);
     }
     row.l4 = row.l3 + u16::try_from(header_len).expect("60 at most");
-    let payload = &packet[header_len..usize::from(total)];
+    let payload = &packet[header_len..usize::from(total).min(packet.len())];
+    let payload_len = usize::from(total) - header_len;
     if ip.is_fragment() {
         row.flags.set(Flags::FRAGMENT);
         let offset = ip.fragment_offset();
-        if offset + payload.len() + header_len > usize::from(u16::MAX) {
+        if offset + payload_len + header_len > usize::from(u16::MAX) {
             return Err(DropReason::Ip4BadFragment);
         }
         // RFC 1858: a second fragment that overlays TCP's flags.
@@ -156,12 +177,12 @@ pub fn header(frame: &[u8; FRAME_SIZE], row: &mut Row) -> Result<(), DropReason>
             return Ok(());
         }
     }
-    transport(payload, row)
+    transport(payload, payload_len, row)
 }
 
 /// Fills the row from the transport header.
 #[inline(always)]
-fn transport(payload: &[u8], row: &mut Row) -> Result<(), DropReason> {
+fn transport(payload: &[u8], payload_len: usize, row: &mut Row) -> Result<(), DropReason> {
     let too_short = || {
         if row.flags.has(Flags::FRAGMENT) {
             DropReason::Ip4BadFragment
@@ -184,7 +205,7 @@ fn transport(payload: &[u8], row: &mut Row) -> Result<(), DropReason> {
             let (udp, _) = UdpHeader::ref_from_prefix(payload).map_err(|_| too_short())?;
             let len = usize::from(udp.len.get());
             let whole = !row.flags.has(Flags::FRAGMENT);
-            if len < udp::HEADER || (whole && len > payload.len()) {
+            if len < udp::HEADER || (whole && len > payload_len) {
                 return Err(too_short());
             }
             row.sport = udp.src.get();

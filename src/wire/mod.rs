@@ -3,9 +3,9 @@
 //! Headers are views over bytes in network order: they judge nothing and never panic. What a
 //! packet must be like is the business of the *validate* stage.
 //!
-//! Beside the headers stand four tools on whole frames: [`build`] makes them, [`show()`] prints one
-//! as a line, [`offload`] finishes the checksum that a sender left open, and [`segment`] cuts a
-//! super-frame.
+//! Beside the headers stand five tools on whole frames: [`build`] makes them, [`show()`] prints one
+//! as a line, [`virtio`] says what a sender left open, [`offload`] finishes a checksum, and
+//! [`segment`] cuts a super-frame.
 
 pub mod arp;
 pub mod build;
@@ -20,6 +20,7 @@ pub mod segment;
 pub mod show;
 pub mod tcp;
 pub mod udp;
+pub mod virtio;
 pub mod vlan;
 
 #[cfg(test)]

@@ -7,8 +7,10 @@
 //!
 //! Receive offload, which puts frames together, is not done here.
 
+use super::checksum::Delta;
 use super::offload::{OffloadError, Place, finish};
 use super::tcp::flag;
+use super::virtio::leave_open;
 use super::{checksum, proto};
 
 /// Offset of the total length in an IPv4 header.
@@ -184,6 +186,36 @@ impl<'a> Segments<'a> {
         let sum = checksum::add(pseudo_header, &out[self.place.l4..]);
         put(out, field, finish(sum, self.place.proto == proto::UDP));
     }
+}
+
+/// Shortens a super-frame, whose checksum is partial, to its first `len` segments, one at least;
+/// returns its size in bytes, padding left out. What was the last segment's alone goes with it.
+///
+/// # Errors
+/// When the frame is no whole TCP or UDP packet over IP behind at most two tags.
+pub fn keep(frame: &mut [u8], gso_size: u16, len: usize) -> Result<usize, OffloadError> {
+    let place = Place::of(frame)?;
+    let end = len.max(1).saturating_mul(usize::from(gso_size)).saturating_add(place.payload);
+    if end >= place.end {
+        return Ok(place.end);
+    }
+    let ip = &mut frame[place.l3..place.l4];
+    if place.is_ip6 {
+        put(ip, IP6_PAYLOAD_LEN, short(end - place.l3 - super::ip6::HEADER));
+    } else {
+        let word = |at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
+        let size = short(end - place.l3);
+        let changed = Delta::NONE.word(word(IP4_TOTAL_LEN), size);
+        let sum = changed.apply(word(IP4_CHECKSUM));
+        put(ip, IP4_TOTAL_LEN, size);
+        put(ip, IP4_CHECKSUM, sum);
+    }
+    match place.proto {
+        proto::TCP => frame[place.l4 + TCP_FLAGS] &= !(flag::FIN | flag::PSH),
+        _ => put(&mut frame[place.l4..], UDP_LEN, short(end - place.l4)),
+    }
+    leave_open(frame, &Place { end, ..place });
+    Ok(end)
 }
 
 /// Writes a 16-bit field at `at`.

@@ -103,8 +103,7 @@ impl Lab {
         for bytes in frames {
             let mut frame = self.pool.take().unwrap();
             frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
-            let (off, len) = (HEADROOM.try_into().unwrap(), bytes.len().try_into().unwrap());
-            let out = Outgoing { frame, off, len, order: 0, at: NOW };
+            let out = Outgoing::plain(frame, HEADROOM.try_into().unwrap(), bytes.len(), NOW);
             self.ends[port][0].push(out, None).unwrap();
         }
         self.workers[0].turn(NOW);

@@ -16,6 +16,21 @@ pub(crate) enum Medium {
         /// Whether the ends' kernels leave checksums partial and send super-frames.
         offloads: bool,
     },
+    /// TAPs towards the customer, packet ports with offloads towards the VMs and the service, whose
+    /// port takes no more than [`NARROW`] bytes; the circuit has [`SLOW`].
+    Mixed,
+}
+
+/// The MTU of a narrow way out.
+pub(crate) const NARROW: u32 = 1300;
+/// A circuit that one TCP connection fills.
+pub(crate) const SLOW: &str = "500 Mbps";
+
+impl Medium {
+    /// Whether a port is a TAP in the end's namespace.
+    pub(crate) fn is_tap(self, end: End) -> bool {
+        self == Medium::Tap || self == Medium::Mixed && end == End::Onprem
+    }
 }
 
 /// How thruway runs.
@@ -75,11 +90,14 @@ pub(crate) fn text(
     let mut text = format!("[workers]\ncount = {workers}\n");
     for (name, end) in OUTSIDE {
         let own = if end == End::Onprem { places.provider } else { places.edge };
-        let (kind, ifname, netns) = match medium {
-            Medium::Tap => ("tap", name.to_owned(), (places.end)(end, places.ends)),
-            Medium::Veth { .. } => ("packet", inner(name), own),
+        let (kind, ifname, netns) = match medium.is_tap(end) {
+            true => ("tap", name.to_owned(), (places.end)(end, places.ends)),
+            false => ("packet", inner(name), own),
         };
         port(&mut text, name, kind, &ifname, netns);
+        if medium == Medium::Mixed && end == End::Service {
+            writeln!(text, "mtu = {NARROW}").unwrap();
+        }
     }
     for (provider, edge) in LINKS {
         match processes {
@@ -95,7 +113,8 @@ pub(crate) fn text(
             }
         }
     }
-    text + NETWORK
+    let bandwidth = if medium == Medium::Mixed { SLOW } else { "10 Gbps" };
+    text + &NETWORK.replace("10 Gbps", bandwidth)
 }
 
 fn port(text: &mut String, name: &str, kind: &str, ifname: &str, netns: &Netns) {

@@ -117,6 +117,10 @@ impl Net {
         Some(net)
     }
 
+    pub(crate) fn medium(&self) -> Medium {
+        self.setup.medium
+    }
+
     pub(crate) fn end_of(&self, end: End) -> &Netns {
         place(end, &self.ends)
     }
@@ -146,9 +150,8 @@ impl Net {
     }
 
     fn lay_wires(&self) {
-        if let Medium::Veth { .. } = self.setup.medium {
-            OUTSIDE.iter().for_each(|(port, _)| self.lay_wire(port));
-        }
+        let wired = OUTSIDE.iter().filter(|(_, end)| !self.setup.medium.is_tap(*end));
+        wired.for_each(|(port, _)| self.lay_wire(port));
         if self.setup.processes == Processes::Two {
             for (provider, edge) in LINKS {
                 let (a, b) = veth((&self.provider, provider), (&self.edge, edge)).unwrap();
@@ -248,6 +251,24 @@ impl Net {
         rows.filter(|row| row["reason"] == reason).map(|row| row["packets"].as_u64().unwrap()).sum()
     }
 
+    /// A sum of all processes' accounts.
+    pub(crate) fn account(&self, name: &str) -> u64 {
+        let all = self.ask(Topic::Status);
+        all.iter().map(|s| s["accounts"][name].as_u64().unwrap()).sum()
+    }
+
+    /// Bytes of the average frame that came in at a port.
+    pub(crate) fn bytes_a_frame(&self, port: &str) -> u64 {
+        let all = self.ask(Topic::Ports);
+        let ports = all.iter().flat_map(|ports| ports.as_array().unwrap());
+        let own = ports.filter(|own| own["name"] == port);
+        let number = |own: &Value, key: &str| own[key].as_u64().unwrap();
+        let (frames, bytes) = own.fold((0, 0), |(frames, bytes), own| {
+            (frames + number(own, "rx_frames"), bytes + number(own, "rx_bytes"))
+        });
+        bytes / frames.max(1)
+    }
+
     /// Everything that thruway, the ends' interfaces and their sockets have dropped so far.
     pub(crate) fn lost(&self) -> u64 {
         let own = self.ask(Topic::Status);
@@ -282,9 +303,8 @@ impl Net {
             assert!(!process.lines().iter().any(|line| line.contains("panicked")));
             assert!(!socket.exists(), "{} is left", socket.display());
         }
-        if self.setup.medium == Medium::Tap {
-            OUTSIDE.iter().for_each(|(port, _)| self.outer(port).wait_gone(SOON).unwrap());
-        }
+        let taps = OUTSIDE.iter().filter(|(_, end)| self.setup.medium.is_tap(*end));
+        taps.for_each(|(port, _)| self.outer(port).wait_gone(SOON).unwrap());
     }
 }
 

@@ -158,4 +158,23 @@ fn what_cannot_be_measured_is_refused_with_the_way_out() {
         "bytes at most",
     );
     refused(&["failover", "--medium", "ring"], "--medium veth");
+    refused(&["tcp", "--peer", "null", "--medium", "veth"], "add --medium tap");
+}
+
+#[test]
+fn tcp_of_programs_crosses_on_every_medium_and_is_compared() {
+    if !crate::programs::are_there(&["iperf3", "nft", "ping"]) {
+        return;
+    }
+    for (words, names) in [
+        (&["--peer", "null"][..], ["null on tap", "thruway on tap"]),
+        (&["--medium", "veth", "--reverse"], ["kernel on veth", "thruway on veth"]),
+    ] {
+        let how = ["tcp", "--pairs", "1", "--most-pairs", "1", "--seconds", "1"];
+        let result = ask(&[&how[..], words].concat())[0]["result"].take();
+        assert_eq!([&result["a"], &result["b"]], names, "{result:#}");
+        let pair = &result["pairs"][0];
+        // A thousandth of what a machine of today does: something crossed.
+        assert!((0..2).all(|side| pair[side].as_f64().unwrap() > 1e7), "{result:#}");
+    }
 }

@@ -124,8 +124,7 @@ impl Bench {
         let mut frame = self.pool.take().expect("frames come back each round");
         frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
         let off = u16::try_from(HEADROOM).expect("small");
-        let len = u16::try_from(bytes.len()).expect("small");
-        let out = Outgoing { frame, off, len, order: 0, at: self.now };
+        let out = Outgoing::plain(frame, off, bytes.len(), self.now);
         self.ends[port].push(out, None).expect("there is room");
     }
 

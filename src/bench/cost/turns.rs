@@ -6,7 +6,7 @@ use std::io;
 use super::sense::Sense;
 use crate::bench::medium::memory::{Hands, MemoryTester, OFF};
 use crate::bench::traffic::{Frames, Probe, Stream as _};
-use crate::frame::{BATCH, HEADROOM, Outgoing, Pool};
+use crate::frame::{BATCH, HEADROOM, Length, Outgoing, Pool};
 use crate::io::clock;
 use crate::time::Now;
 use crate::wire::vlan::TagStack;
@@ -68,7 +68,7 @@ impl Turns {
         let taken = spare.iter_mut().flat_map(|pool| {
             std::iter::from_fn(|| if pool.is_empty() { None } else { pool.take() })
         });
-        let empty = |frame| Outgoing { frame, off: OFF, len: 0, order: 0, at: Now(0) };
+        let empty = |frame| Outgoing::plain(frame, OFF, 0, Now(0));
         let ring: VecDeque<_> = taken.take(frames).map(empty).collect();
         let fate = Fate { overhead: overhead(), ..Fate::default() };
         Ok(Self {
@@ -124,7 +124,7 @@ impl Turns {
             let size = self.stream.write(&probe, &mut out.frame[HEADROOM..]);
             self.next += 1;
             out.off = OFF;
-            out.len = u16::try_from(size).expect("a frame is shorter than its buffer");
+            out.len = Length::of(u32::try_from(size).expect("a frame is short"));
             self.written.push(out);
         }
         self.fate.pushed += len as u64;

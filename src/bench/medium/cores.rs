@@ -55,7 +55,7 @@ impl Cores {
     ///
     /// # Errors
     /// When the kernel refuses, or with `work`'s own error.
-    pub(super) fn on_device<T: Send, E: Send + Into<MediumError>>(
+    pub(in crate::bench) fn on_device<T: Send, E: Send + Into<MediumError>>(
         &self,
         work: impl FnOnce() -> Result<T, E> + Send,
     ) -> Result<T, MediumError> {

@@ -216,8 +216,7 @@ impl Tester for MemoryTester {
             let Some(mut frame) = self.pool.take() else { return Ok(taken) };
             let size = write(&mut frame[HEADROOM..]);
             let queue = side.queue(&frame[HEADROOM..HEADROOM + size]);
-            let size = u16::try_from(size).expect("a frame is shorter than its buffer");
-            let out = Outgoing { frame, off: OFF, len: size, order: 0, at: Now(0) };
+            let out = Outgoing::plain(frame, OFF, size, Now(0));
             if let Err(out) = side.ends[queue].push(out, None) {
                 self.pool.put(out.frame);
                 return Err(io::Error::other("a memory port has lost its plug"));

@@ -24,6 +24,7 @@ use std::io;
 
 pub use cores::Cores;
 pub use error::MediumError;
+pub(in crate::bench) use site::take_in;
 pub use site::{Intake, Site};
 pub use socket::Sockets;
 pub use wiring::{Lane, Plan, Wire};

@@ -70,7 +70,7 @@ pub struct Site {
 
 /// Lets frames that reach `end` be taken in as wished, on `core`; returns the kernel thread that
 /// does it, if one does, and whether it keeps to the core: only root may choose a kernel thread's.
-pub(super) fn take_in(
+pub(in crate::bench) fn take_in(
     end: &Interface,
     intake: Intake,
     core: usize,

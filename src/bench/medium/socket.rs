@@ -139,7 +139,7 @@ impl End {
     ) -> io::Result<usize> {
         let mut taken = 0;
         let largest = self.largest;
-        while taken < want.min(BURST) && self.tx.fill(|room| write(&mut room[..largest])) {
+        while taken < want.min(BURST) && self.tx.fill(None, |room| write(&mut room[..largest])) {
             taken += 1;
         }
         self.flush()

@@ -3,7 +3,7 @@
 use miette::{IntoDiagnostic, Result, miette};
 
 use super::log::{About, Log};
-use super::{Asked, Limited, Question, Repeated, Searched, scaled, versus};
+use super::{Asked, Limited, Question, Repeated, Searched, scaled, tcp, versus};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::cost;
 use crate::bench::error::BenchError;
@@ -35,6 +35,7 @@ pub(super) fn one(question: &Question, log: &mut Log) -> Result<()> {
         Question::Sessions(own) => session_rates(own, log),
         Question::Scale(own) => scaled::ask(own, log),
         Question::Compare(own) => versus::ask(own, log),
+        Question::Tcp(own) => tcp::ask(own, log),
         Question::Report(_) | Question::Selftest => Ok(()),
     }
 }

@@ -75,6 +75,18 @@ struct EthtoolValue {
     data: u32,
 }
 
+const ETHTOOL_GDRVINFO: u32 = 0x03;
+
+/// `struct ethtool_drvinfo`: version, firmware, bus and counts follow the driver's name.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    rest: [u8; 160],
+}
+
+const _: () = assert!(size_of::<DriverInfo>() == 196);
+
 /// A socket through which interfaces of one namespace are read and changed, from any thread.
 #[derive(Debug)]
 pub struct Interfaces(OwnedFd);
@@ -226,6 +238,22 @@ impl Interfaces {
     /// `EOPNOTSUPP` when the driver cannot, `EPERM`, `ENODEV`.
     pub fn set_offload(&self, name: &str, offload: Offload, on: bool) -> io::Result<()> {
         self.ethtool(name, offload.command(), u32::from(on)).map(drop)
+    }
+
+    /// The name of the interface's driver: `veth`, `tun`.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` when the driver does not say, `ENODEV`.
+    pub fn driver(&self, name: &str) -> io::Result<String> {
+        let mut info = DriverInfo { command: ETHTOOL_GDRVINFO, driver: [0; 32], rest: [0; 160] };
+        self.ask(name, libc::SIOCETHTOOL, |r| {
+            r.ifr_ifru.ifru_data = (&raw mut info).cast();
+        })?;
+        // SAFETY: `info` is a live local, as large as what the kernel writes (196 bytes), which it
+        // has done behind the compiler's back through the pointer in the request.
+        let driver = unsafe { (&raw const info.driver).read_volatile() };
+        let text = driver.split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(text).into_owned())
     }
 
     fn ethtool(&self, name: &str, command: u32, data: u32) -> io::Result<u32> {

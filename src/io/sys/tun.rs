@@ -27,14 +27,15 @@ pub fn open() -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(DEVICE, flags, Mode::empty())?)
 }
 
-/// Attaches a queue of the multi-queue TAP `name`, which is made if there is none.
+/// Attaches a queue of the multi-queue TAP `name`, which is made if there is none. From then on a
+/// `virtio_net_hdr` stands before each frame that is read or written.
 ///
 /// # Errors
 /// `EPERM` without CAP_NET_ADMIN, `EBUSY` when another process has it, `EINVAL` when an interface
 /// of that name is no multi-queue TAP.
 pub fn attach(fd: impl AsFd, name: &str) -> io::Result<()> {
     let mut request = request_for(name)?;
-    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE;
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_MULTI_QUEUE | libc::IFF_VNET_HDR;
     request.ifr_ifru.ifru_flags = i16::try_from(flags).expect("TUN flags are 16 bits");
     // SAFETY: TUNSETIFF reads and writes one `ifreq`.
     let returned =
@@ -72,6 +73,44 @@ pub fn netns(fd: impl AsFd) -> io::Result<OwnedFd> {
 fn set(fd: BorrowedFd<'_>, code: libc::Ioctl, value: libc::c_int) -> io::Result<()> {
     // SAFETY: these requests read one int through the pointer.
     answer(unsafe { libc::ioctl(fd.as_raw_fd(), code, &raw const value) }).map(drop)
+}
+
+/// What the reader of a TAP does itself, so that the kernel need not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offloads {
+    /// Nothing: frames are whole.
+    None,
+    /// Checksums, and TCP segments.
+    Tcp,
+    /// Checksums, TCP segments and UDP segments.
+    TcpAndUdp,
+}
+
+/// Says what the reader does itself; the device offers that to its senders.
+///
+/// # Errors
+/// `EINVAL` from a kernel before 6.2 for UDP segments.
+pub fn set_offloads(fd: impl AsFd, offloads: Offloads) -> io::Result<()> {
+    let tcp = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+    let bits = match offloads {
+        Offloads::None => 0,
+        Offloads::Tcp => tcp,
+        Offloads::TcpAndUdp => tcp | libc::TUN_F_USO4 | libc::TUN_F_USO6,
+    };
+    // SAFETY: TUNSETOFFLOAD reads its argument itself, no memory.
+    let returned = unsafe {
+        libc::ioctl(fd.as_fd().as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(bits))
+    };
+    answer(returned).map(drop)
+}
+
+/// Sets the size of the header before each frame, in bytes.
+///
+/// # Errors
+/// `EINVAL` for less than a `virtio_net_hdr`.
+pub fn set_header_size(fd: impl AsFd, size: usize) -> io::Result<()> {
+    let size = libc::c_int::try_from(size).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL));
+    set(fd.as_fd(), libc::TUNSETVNETHDRSZ, size?)
 }
 
 /// Lets an eBPF program pick the queue: its result modulo the number of queues.

@@ -104,12 +104,17 @@ impl TxRing {
     }
 
     /// Lets `write` fill the next free slot, if there is one, and says whether there was; `write`
-    /// returns the frame's size in bytes. The frame goes out with the next [`TxRing::flush`].
+    /// returns the frame's size in bytes. The frame goes out with the next [`TxRing::flush`], and
+    /// the kernel does what the offload header `open` leaves to it, if it is one.
     ///
     /// # Panics
     /// When `write` claims more bytes than it was given.
     #[inline]
-    pub fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) -> bool {
+    pub fn fill(
+        &mut self,
+        open: Option<[u8; OFFLOAD_HEADER]>,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) -> bool {
         let slot = self.next;
         if self.waiting == self.slots
             || self.status(slot).load(Ordering::Acquire) != libc::TP_STATUS_AVAILABLE
@@ -125,17 +130,17 @@ impl TxRing {
             unsafe { std::slice::from_raw_parts_mut(place.as_ptr(), self.slot_size - FRAME) };
         let size = write(frame);
         assert!(size <= frame.len(), "a frame fits the slot that it was written to");
-        self.commit(slot, size);
+        self.commit(slot, size, open);
         self.next = self.after(slot);
         self.waiting += 1;
         true
     }
 
     /// Gives the slot to the kernel.
-    fn commit(&mut self, slot: usize, size: usize) {
+    fn commit(&mut self, slot: usize, size: usize, open: Option<[u8; OFFLOAD_HEADER]>) {
         let base = self.slot(slot);
         let copied = u16::try_from(size.min(COPIED)).expect("COPIED is small");
-        let mut offload = [0; OFFLOAD_HEADER];
+        let mut offload = open.unwrap_or_default();
         offload[2..4].copy_from_slice(&copied.to_ne_bytes());
         // SAFETY: the offload header lies inside the slot, before the frame.
         let place = unsafe { base.add(HEADER) };

@@ -17,13 +17,8 @@ fn fill(pool: &mut Pool, out: &mut Vec<Outgoing>) {
     while out.len() < 64 {
         let Some(mut frame) = pool.take() else { return };
         frame[HEADROOM..HEADROOM + 60].copy_from_slice(&bytes);
-        out.push(Outgoing {
-            frame,
-            off: u16::try_from(HEADROOM).unwrap(),
-            len: 60,
-            order: 0,
-            at: crate::time::Now(0),
-        });
+        let off = u16::try_from(HEADROOM).unwrap();
+        out.push(Outgoing::plain(frame, off, 60, crate::time::Now(0)));
     }
 }
 

@@ -7,13 +7,15 @@ use etherparse::{NetHeaders, PacketHeaders, PayloadSlice, TransportHeader};
 use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::{Handle, LinkUnspec, LinkVeth};
 
-use crate::frame::{Batch, DropReason, HEADROOM, Outgoing, Pool};
+use crate::frame::{Batch, DropReason, Flags, HEADROOM, Outgoing, Pool, Row};
 use crate::ids::PortId;
 use crate::io::sys::interface::Interfaces;
 use crate::io::sys::{self, packet};
 use crate::io::{Counts, Idle, LinkState, Port, Queue, Sleeper, clock};
 use crate::time::{Now, Span};
 use crate::wire::eth::MacAddr;
+use crate::wire::offload::complete_l4;
+use crate::wire::segment::Segments;
 
 pub(super) const NEAR: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 pub(super) const FAR: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
@@ -104,6 +106,9 @@ pub(super) struct Worker {
     batch: Batch,
     /// All receptions together.
     pub(super) received: Counts,
+    /// Super-frames that came in whole, and ordinary frames with a partial checksum.
+    pub(super) whole: usize,
+    pub(super) partial: usize,
 }
 
 impl Worker {
@@ -114,21 +119,27 @@ impl Worker {
             sleeper: Sleeper::new(Idle::SleepAfter(0)).unwrap(),
             batch: Batch::new(),
             received: Counts::default(),
+            whole: 0,
+            partial: 0,
         }
     }
 
-    /// One turn: what is there now.
+    /// One turn: what is there now, as a wire would carry it.
     pub(super) fn turn(&mut self) -> Vec<Vec<u8>> {
         let now = clock::now();
         let counts = self.queue.receive(PortId(3), now, &mut self.pool, &mut self.batch);
         self.batch.settle();
-        let frames: Vec<Vec<u8>> =
-            (0..self.batch.len()).map(|i| self.batch.bytes(i).to_vec()).collect();
+        let rows = self.batch.len();
         let lost = counts.no_frame + counts.too_long + counts.super_frame;
-        assert_eq!((counts.frames + counts.split) as usize, frames.len() + lost as usize);
-        for i in 0..frames.len() {
+        assert_eq!((counts.frames + counts.split) as usize, rows + lost as usize);
+        let mut frames = Vec::new();
+        for i in 0..rows {
             let row = *self.batch.row(i);
             assert_eq!((row.port, usize::from(row.off), row.arrival), (PortId(3), HEADROOM, now));
+            assert_eq!(self.batch.open() >> i & 1 != 0, row.is_open());
+            frames.extend(closed(self.batch.bytes(i), &row));
+            self.whole += usize::from(row.gso_size > 0);
+            self.partial += usize::from(row.is_open() && row.gso_size == 0);
             self.batch.drop(i, DropReason::NoRoute);
         }
         self.batch.finish(&mut self.pool, |_, _| {});
@@ -185,21 +196,62 @@ impl Worker {
                 let mut frame = self.pool.take().unwrap();
                 frame[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
                 let off = u16::try_from(HEADROOM).unwrap();
-                Outgoing {
-                    frame,
-                    off,
-                    len: u16::try_from(bytes.len()).unwrap(),
-                    order: 0,
-                    at: Now(0),
-                }
+                Outgoing::plain(frame, off, bytes.len(), Now(0))
             })
             .collect();
-        let counts = self.queue.transmit(&mut out, &mut self.pool);
+        self.transmit(&mut out)
+    }
+
+    fn transmit(&mut self, out: &mut Vec<Outgoing>) -> Counts {
+        let given = out.len();
+        let counts = self.queue.transmit(out, &mut self.pool);
         assert!(out.is_empty());
-        let all = counts.frames + counts.too_long + counts.down + counts.full;
-        assert_eq!(all as usize, frames.len());
+        let all = counts.frames + counts.too_long + counts.down + counts.full + counts.no_frame;
+        assert_eq!(all as usize, given + counts.split as usize);
         counts
     }
+
+    /// Sends frames whose checksums are partial: super-frames unless `gso_size` is 0.
+    pub(super) fn send_open(&mut self, frames: &[Vec<u8>], gso_size: u16) -> Counts {
+        let frames: Vec<_> = frames.iter().map(|frame| (frame.clone(), gso_size)).collect();
+        self.send_mixed(&frames)
+    }
+
+    /// As [`Worker::send_open`], each frame with its own size of segments.
+    pub(super) fn send_mixed(&mut self, frames: &[(Vec<u8>, u16)]) -> Counts {
+        let open = |(bytes, gso_size): &(Vec<u8>, u16)| {
+            let mut frame = self.pool.take_long().unwrap();
+            frame.all_mut()[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
+            let row = Row {
+                off: u16::try_from(HEADROOM).unwrap(),
+                len: u32::try_from(bytes.len()).unwrap(),
+                flags: Flags::PARTIAL_CHECKSUM,
+                gso_size: *gso_size,
+                ..Row::default()
+            };
+            Outgoing::new(frame, &row)
+        };
+        let mut out: Vec<Outgoing> = frames.iter().map(open).collect();
+        self.transmit(&mut out)
+    }
+}
+
+/// The frames that a device with offloads makes of one.
+pub(super) fn closed(bytes: &[u8], row: &Row) -> Vec<Vec<u8>> {
+    if row.gso_size == 0 {
+        let mut frame = bytes.to_vec();
+        if row.is_open() {
+            complete_l4(&mut frame).unwrap();
+        }
+        return vec![frame];
+    }
+    let segments = Segments::new(bytes, row.gso_size).unwrap();
+    let write = |i| {
+        let mut out = vec![0; segments.size(i)];
+        segments.write(i, &mut out).unwrap();
+        out
+    };
+    (0..segments.len()).map(write).collect()
 }
 
 /// A raw socket on an interface, with the offload header before each frame.

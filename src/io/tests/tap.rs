@@ -2,9 +2,16 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 
 use super::support::*;
-use crate::io::{LinkState, Netns, Port, PortKind, PortSpec, Steering, TapSpec, sys};
+use zerocopy::IntoBytes;
+
+use crate::frame::{Flags, Row};
+use crate::io::{LinkState, Netns, PacketSpec, Port, PortKind, PortSpec, Steering, TapSpec, sys};
 use crate::time::Span;
-use crate::wire::build::Packet;
+use crate::wire::build::{Packet, TcpFields};
+use crate::wire::offload::Place;
+use crate::wire::virtio::OffloadHeader;
+use crate::wire::vlan::TagStack;
+use crate::wire::{checksum, show};
 
 const SPAN: Span = Span::millis(50);
 
@@ -35,20 +42,100 @@ fn a_tap_carries_the_kernel_s_packet_and_the_answer() {
 }
 
 #[test]
-fn the_kernel_cuts_and_completes_before_a_tap() {
+fn the_kernel_leaves_cutting_and_checksums_to_a_tap() {
     in_namespace(|net| {
         let (_port, mut worker) = open(TapSpec::new("tw0"));
         net.address("tw0", [10, 9, 0, 1], [10, 9, 0, 2], FAR);
         let socket = UdpSocket::bind("10.9.0.1:1000").unwrap();
-        // UDP_SEGMENT: one send, three datagrams, cut by whoever is the last that can.
+        // UDP_SEGMENT: one send, many datagrams, cut by whoever is the last that can.
         sys::sockopt::set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, &1000i32).unwrap();
-        let data: Vec<u8> = (0..2500u32).map(|i| i.to_le_bytes()[0]).collect();
+        let data: Vec<u8> = (0..60_500u32).map(|i| i.to_le_bytes()[0]).collect();
         socket.send_to(&data, "10.9.0.2:2000").unwrap();
-        let frames = worker.expect(3, is_ip4);
-        let sizes: Vec<usize> = frames.iter().map(|frame| payload(frame).len()).collect();
-        assert_eq!(sizes, [1000, 1000, 500]);
+        let frames = worker.expect(61, is_ip4);
         assert_eq!(frames.iter().flat_map(|f| payload(f)).collect::<Vec<u8>>(), data);
-        assert_eq!(worker.received.split, 0);
+        assert_eq!((worker.received.frames, worker.whole), (1, 1));
+        sys::sockopt::set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, &0i32).unwrap();
+        socket.send_to(b"alone", "10.9.0.2:2000").unwrap();
+        assert_eq!(payload(&worker.expect(1, is_ip4)[0]), b"alone");
+        assert_eq!((worker.whole, worker.partial), (1, 1));
+        assert_eq!(worker.pool.len(), 256);
+    });
+}
+
+/// Super-frames of TCP over both families and of UDP, under no, one and two tags.
+fn super_frames() -> Vec<Vec<u8>> {
+    let data: Vec<u8> = (0..60_000u32).map(|i| (i / 7).to_le_bytes()[0]).collect();
+    let fields = TcpFields { src: 1000, dst: 80, seq: 7, ..TcpFields::default() };
+    let stacks = [TagStack::UNTAGGED, TagStack::single(9), TagStack::double(9, 9)];
+    let packets = [
+        Packet::ip4([10, 9, 0, 2], [10, 9, 0, 1]).tcp(fields, &data),
+        Packet::ip6([1; 16], [2; 16]).tcp(fields, &data),
+        Packet::ip4([10, 9, 0, 2], [10, 9, 0, 1]).udp(1, 2, &data),
+    ];
+    let framed = packets.iter().flat_map(|packet| {
+        let packet = packet.clone().partial_checksum();
+        stacks.map(move |tags| packet.eth(FAR, NEAR).tags(tags).build())
+    });
+    framed.collect()
+}
+
+#[test]
+fn what_the_kernel_leaves_open_behind_tags_is_known_at_its_place() {
+    in_namespace(|net| {
+        let (_port, mut worker) = open(TapSpec { mtu: 1504, ..TapSpec::new("tw0") });
+        let raw = Raw::new(net, "tw0");
+        for (frame, gso_size) in super_frames().into_iter().flat_map(|frame| {
+            // And an ordinary one with the same headers.
+            let row = Row { gso_size: 1000, ..Row::default() };
+            let small = open_again(&closed(&frame, &row)[0]);
+            [(small, 0), (frame, 1400)]
+        }) {
+            let header = OffloadHeader::of(&frame, gso_size).unwrap();
+            raw.send_with(header.as_bytes().try_into().unwrap(), &frame);
+            let row = Row { gso_size, flags: Flags::PARTIAL_CHECKSUM, ..Row::default() };
+            let expected = closed(&frame, &row);
+            assert!(worker.expect(expected.len(), |_| true) == expected, "{}", show(&expected[0]));
+        }
+        // Those under two tags are cut by the kernel.
+        assert!(worker.whole >= 6 && worker.partial >= 9, "{} {}", worker.whole, worker.partial);
+    });
+}
+
+/// The frame with its checksum left open.
+fn open_again(frame: &[u8]) -> Vec<u8> {
+    let place = Place::of(frame).unwrap();
+    let sum = checksum::fold(place.pseudo_header(frame, place.end - place.l4));
+    let mut frame = frame.to_vec();
+    frame[place.checksum()..place.checksum() + 2].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+#[test]
+fn the_kernel_takes_super_frames_from_a_tap_whole_under_any_tags() {
+    in_namespace(|_| {
+        let (_port, mut worker) = open(TapSpec { mtu: 1504, ..TapSpec::new("tw0") });
+        let spec = PacketSpec { allow_host_interface: true, ..PacketSpec::new("tw0") };
+        let kind = PortKind::Packet(spec);
+        let (_far, mut queues) = Port::open(PortSpec { kind, queues: 1 }).unwrap();
+        let mut far = Worker::new(queues.remove(0));
+        let frames = super_frames();
+        let counts = worker.send_open(&frames, 1400);
+        assert_eq!((counts.frames as usize, counts.split), (frames.len(), 0), "{counts:?}");
+        let row = Row { gso_size: 1400, ..Row::default() };
+        let expected: Vec<Vec<u8>> = frames.iter().flat_map(|f| closed(f, &row)).collect();
+        assert!(far.expect(expected.len(), |_| true) == expected);
+        assert_eq!(far.whole, frames.len());
+        // Into the device, past queueing, the kernel would cut: so they are cut before.
+        for some in frames.chunks(3) {
+            let expected: Vec<Vec<u8>> = some.iter().flat_map(|f| closed(f, &row)).collect();
+            let counts = far.send_open(some, 1400);
+            let split = expected.len() - some.len();
+            assert_eq!((counts.frames as usize, counts.split as usize), (expected.len(), split));
+            assert!(worker.expect(expected.len(), |_| true) == expected);
+        }
+        assert_eq!((worker.whole, worker.partial), (0, 0));
+        let long = |worker: &mut Worker| std::iter::from_fn(|| worker.pool.take_long()).count();
+        assert_eq!((long(&mut worker), long(&mut far)), (256, 256), "long frames come home");
     });
 }
 

@@ -3,7 +3,7 @@
 
 use super::place::{Crossed, head};
 use super::{Purse, Ready};
-use crate::frame::{Batch, Bits, Outgoing};
+use crate::frame::{Batch, Bits, Length, Outgoing};
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, meter};
 use crate::tables::LinkPolicer;
@@ -75,7 +75,8 @@ fn send<const L2: usize>(
         let l3 = usize::from(bytes.off).wrapping_add(L2);
         let size = place.retag.write::<L2>(&mut frame, l3);
         let behind = (bytes.len as usize).wrapping_sub(L2);
-        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
+        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u32);
+        let len = Length::of(len);
         port.push(Outgoing { frame, off, len, order: i as u8, at: purse.arrival });
     }
     batch.let_go(going);

@@ -4,7 +4,7 @@
 use super::lists::{Leaving, Lists};
 use super::place::Routed;
 use super::{Purse, Ready, through};
-use crate::frame::{BATCH, Batch, FRAME_SIZE, Frame, Outgoing};
+use crate::frame::{BATCH, Batch, FRAME_SIZE, Frame, Length, Outgoing};
 use crate::ids::{Direction, GatewayId, PolicerId};
 use crate::neighbour::Word;
 use crate::stage::police::sizes_cost;
@@ -74,7 +74,7 @@ impl Way<'_> {
             let size = u16::from(adjacency.header_size);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
             let off = (l3 as u16).wrapping_sub(size);
-            let (len, order) = (size.wrapping_add(ip_len), leaving.at[n]);
+            let (len, order) = (Length::of_two(size, ip_len), leaving.at[n]);
             ports[adjacency.port.index()].push(Outgoing { frame, off, len, order, at });
             if adjacency.counted != run.counted {
                 run.end(counters, past);

@@ -3,7 +3,7 @@
 
 use super::place::{Translated, head};
 use super::{Purse, plain};
-use crate::frame::{BATCH, Batch, Bits, Outgoing};
+use crate::frame::{BATCH, Batch, Bits, Length, Outgoing};
 use crate::ids::{Direction, ShardId};
 use crate::nat::{Endpoint, FlowKey, Lookup, Proto, SessionId, Side};
 use crate::stage::police::sizes_cost;
@@ -189,7 +189,8 @@ fn send<const L2: usize, const IN2OUT: bool>(
         let size = place.crossed.retag.write::<L2>(&mut frame, l3);
         let behind = (bytes.len as usize).wrapping_sub(L2);
         #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
-        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u16);
+        let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u32);
+        let len = Length::of(len);
         port.push(Outgoing { frame, off, len, order: own.at, at: purse.arrival });
     }
     batch.let_go(gone);

@@ -5,6 +5,7 @@ mod express;
 mod headers;
 mod limits;
 mod routed;
+mod super_frames;
 mod workers;
 
 use std::net::Ipv4Addr;
@@ -47,6 +48,8 @@ struct Lab {
     apart: Span,
     /// What received frames go through.
     enter: fn(&mut Context<'_>, &mut Batch),
+    /// Super-frames that left whole.
+    whole: usize,
 }
 
 impl Lab {
@@ -93,6 +96,7 @@ impl Lab {
             now: Now(1 << 40),
             apart: Span::ZERO,
             enter: pipeline::received,
+            whole: 0,
         };
         for n in 0..lab.compiled.neighbours.len() {
             lab.set(NeighbourId::from_index(n), NeighbourState::Reachable);
@@ -199,8 +203,11 @@ impl Lab {
             for (port, frames) in own.out.ports.iter_mut().enumerate() {
                 for out in frames.drain(..) {
                     let name = self.model.ports[port].name.to_string();
-                    left.push((name, out.bytes().to_vec()));
-                    own.counters.sent.add(1);
+                    let wire = super_frames::on_the_wire(&out);
+                    self.whole += usize::from(out.header().is_super_frame());
+                    own.counters.split.add(wire.len() as u64 - 1);
+                    own.counters.sent.add(wire.len() as u64);
+                    left.extend(wire.into_iter().map(|bytes| (name.clone(), bytes)));
                     own.pool.put(out.frame);
                 }
             }

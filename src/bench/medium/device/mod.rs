@@ -18,7 +18,8 @@ pub mod testpmd;
 pub mod thruway;
 
 pub use kernel::{Beyond, Kernel, Nat, Router};
-pub use null::{Null, Switch};
+pub(in crate::bench) use nft::translate;
+pub use null::{Null, Patch, Switch};
 pub use testpmd::Testpmd;
 pub use thruway::{Hand, Thruway, ThruwaySpec};
 

@@ -12,7 +12,11 @@ use crate::lab::{LabError, Netns, Process, Scratch};
 const RULES: Duration = Duration::from_secs(10);
 
 /// Translates in `netns` what leaves by `interface`.
-pub(super) fn translate(netns: &Netns, nat: &Nat, interface: &str) -> Result<(), MediumError> {
+pub(in crate::bench) fn translate(
+    netns: &Netns,
+    nat: &Nat,
+    interface: &str,
+) -> Result<(), MediumError> {
     let scratch = Scratch::new("bench")?;
     let file = scratch.file("nat.nft");
     fs::write(&file, rules(nat, interface)).doing(|| format!("writing {}", file.display()))?;

@@ -108,6 +108,51 @@ impl Switch {
     }
 }
 
+/// A null forwarder between two ports, for programs that talk through it: super-frames cross it
+/// whole.
+#[derive(Debug)]
+pub struct Patch {
+    // The thread goes before the ports that it uses.
+    _task: Task<()>,
+    _ports: [Port; 2],
+}
+
+impl Patch {
+    /// Opens both ports and joins them, on this core.
+    ///
+    /// # Errors
+    /// When a port cannot be opened.
+    pub fn start(kinds: [PortKind; 2], core: usize) -> Result<Self, MediumError> {
+        let [a, b] = kinds.map(|kind| Port::open(PortSpec { kind, queues: 1 }));
+        let ((a, mut queues), (b, mut others)) = (a?, b?);
+        queues.append(&mut others);
+        let pool = Pool::new(FRAMES).doing(|| "memory for frames".into())?;
+        let task = Task::start("null", move |stop| {
+            // Without the core of its own it is slower.
+            let _ = cores::pin(core);
+            patch(queues, pool, stop);
+        })?;
+        Ok(Self { _task: task, _ports: [a, b] })
+    }
+}
+
+fn patch(mut queues: Vec<Queue>, mut pool: Pool, stop: &Stop) {
+    let mut batch = Batch::new();
+    let mut out = Vec::with_capacity(crate::frame::BATCH);
+    while !stop.asked() {
+        for from in 0..queues.len() {
+            let port = PortId::from_index(from);
+            queues[from].receive(port, clock::now(), &mut pool, &mut batch);
+            for i in Bits(batch.live()) {
+                let (frame, row) = batch.take(i);
+                out.push(Outgoing::new(frame, &row));
+            }
+            batch.finish(&mut pool, |_, _| {});
+            queues[1 - from].transmit(&mut out, &mut pool);
+        }
+    }
+}
+
 /// Where what comes in at each port goes out; nowhere without a lane.
 fn ways(lanes: &[Lane], ports: usize) -> Vec<Option<usize>> {
     let to = |from| lanes.iter().find(|lane| lane.from == from).map(|lane| lane.to);
