@@ -9,6 +9,6 @@ pub mod verdict;
 
 pub use batch::{BATCH, Batch, Bits};
 pub use outgoing::Outgoing;
-pub use pool::{FRAME_SIZE, Frame, HEADROOM, Pool, ROOM};
+pub use pool::{FRAME_SIZE, Frame, HEADROOM, Memory, Pool, ROOM};
 pub use row::{Flags, Row};
 pub use verdict::DropReason;
