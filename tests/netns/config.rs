@@ -16,6 +16,11 @@ pub(crate) enum Medium {
         /// Whether the ends' kernels leave checksums partial and send super-frames.
         offloads: bool,
     },
+    /// veth pairs, each with an xdp port at thruway's end.
+    Xdp {
+        /// Its mode.
+        mode: &'static str,
+    },
 }
 
 /// How thruway runs.
@@ -78,8 +83,12 @@ pub(crate) fn text(
         let (kind, ifname, netns) = match medium {
             Medium::Tap => ("tap", name.to_owned(), (places.end)(end, places.ends)),
             Medium::Veth { .. } => ("packet", inner(name), own),
+            Medium::Xdp { .. } => ("xdp", inner(name), own),
         };
         port(&mut text, name, kind, &ifname, netns);
+        if let Medium::Xdp { mode } = medium {
+            writeln!(text, "xdp_mode = {mode:?}").unwrap();
+        }
     }
     for (provider, edge) in LINKS {
         match processes {
@@ -90,8 +99,9 @@ pub(crate) fn text(
                 writeln!(text, "{a}{b}[[cable]]\nends = [{provider:?}, {edge:?}]").unwrap();
             }
             Processes::Two => {
-                port(&mut text, provider, "packet", provider, places.provider);
-                port(&mut text, edge, "packet", edge, places.edge);
+                let kind = if matches!(medium, Medium::Xdp { .. }) { "xdp" } else { "packet" };
+                port(&mut text, provider, kind, provider, places.provider);
+                port(&mut text, edge, kind, edge, places.edge);
             }
         }
     }
