@@ -51,6 +51,25 @@ fn the_example_files_are_right_for_every_role() {
 }
 
 #[test]
+fn an_xdp_port_in_a_user_namespace_is_refused_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, socket) = (folder.path().join("lab.toml"), folder.path().join("api.sock"));
+    let port = "[[port]]\nname = \"p\"\nxdp = \"lo\"\nallow = \"host-interface\"\n";
+    std::fs::write(&file, port).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", env!("CARGO_BIN_EXE_thruway"), "run"]);
+    let output = command.arg(&file).arg("--api").arg(&socket).output();
+    let Ok(output) = output else { return println!("skipped: no unshare") };
+    let error = error(&output);
+    if error.contains("unshare failed") {
+        return println!("skipped: {error}");
+    }
+    assert!(error.contains("CAP_BPF"), "{error}");
+    assert!(error.contains("use `packet = \"lo\"`"), "{error}");
+    assert!(!output.status.success());
+}
+
+#[test]
 fn a_file_with_mistakes_is_refused_with_all_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.toml");

@@ -132,7 +132,7 @@ fn every_drop_reason_is_explained() {
     }
     page += "\nA dash: ports, rings and workers drop it, or more than one stage by common code.\n\
         \nFrames that the kernel dropped before thruway could receive them have no name here and are \
-        in no sum:\nthose of a TAP whose queue was full or had no carrier, and of a packet port whose \
+        in no sum:\nthose of a TAP whose queue was full or had no carrier, and of a packet or xdp port whose \
         ring was full.\n`thruway show ports` tells their number as `medium drops`.\n";
     expect_current("docs/drops.md", &page);
 }

@@ -164,7 +164,7 @@ struct Scaled {
 struct Compared {
     #[command(flatten)]
     asked: Asked,
-    /// The other: kernel, testpmd, testpmd-xdp, null, itself, or the path of another build
+    /// The other: kernel, thruway, thruway-xdp, testpmd, testpmd-xdp, null, itself, or the path of another build
     #[arg(long, default_value = "kernel")]
     peer: String,
     /// Compare two ways through the same forwarder instead: --way with this one

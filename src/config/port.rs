@@ -9,9 +9,13 @@ use super::schema;
 use super::value::{boolean, choice, integer, list, mac, name, text};
 use crate::model::{
     Cable, CapturePace, MAX_IFNAME, MAX_MTU, MIN_MTU, ONE_TAG_MTU, Port, PortKind, PortName,
+    XdpMode,
 };
 
 const KINDS: [&str; 5] = ["tap", "packet", "xdp", "memory", "pcap"];
+
+const XDP_MODES: [(&str, XdpMode); 3] =
+    [("auto", XdpMode::Auto), ("native", XdpMode::Native), ("generic", XdpMode::Generic)];
 
 /// A port. Without an MTU of its own it has [`ONE_TAG_MTU`], until it is known what crosses it.
 pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
@@ -23,6 +27,7 @@ pub(super) fn port<'a>(ctx: &Ctx, node: &Node<'a>) -> Option<Entry<'a, Port>> {
     let mac = table.read("mac", mac);
     let accept_88a8 = table.read("accept_88a8", boolean).unwrap_or(false);
     let allow = table.read("allow", |c, n| choice(c, n, &[("host-interface", true)]));
+    of_xdp_alone(&table, kind.as_ref());
     let of_the_host = matches!(kind, Some(PortKind::Packet { .. } | PortKind::Xdp { .. }));
     if allow.is_some() && kind.is_some() && !of_the_host {
         table.error(
@@ -75,15 +80,26 @@ fn kind(table: &Section<'_, '_>, netns: Option<PathBuf>) -> Option<PortKind> {
     Some(match key {
         "tap" => PortKind::Tap { ifname, netns },
         "packet" => PortKind::Packet { ifname, netns },
-        _ => {
-            let message = format!("{} cannot run: this build has no xdp ports yet", table.title);
-            table.ctx.report::<()>(
-                Problem::warning(table.node.at(key).span, message)
-                    .help("packet = \"INTERFACE\" takes the same interface"),
-            );
-            PortKind::Xdp { ifname, netns }
-        }
+        _ => PortKind::Xdp {
+            ifname,
+            netns,
+            mode: table.read("xdp_mode", |c, n| choice(c, n, &XDP_MODES)).unwrap_or_default(),
+            busy_poll: table.read("busy_poll", boolean).unwrap_or(false),
+        },
     })
+}
+
+/// Keys that mean nothing to another kind of port.
+fn of_xdp_alone(table: &Section<'_, '_>, kind: Option<&PortKind>) {
+    if !kind.is_some_and(|kind| !matches!(kind, PortKind::Xdp { .. })) {
+        return;
+    }
+    for key in ["xdp_mode", "busy_poll"] {
+        if table.get(key).is_some() {
+            let message = format!("{} has no XDP sockets", table.title);
+            table.error(key, message, format!("`{key}` goes with `xdp`"));
+        }
+    }
 }
 
 fn captures(ctx: &Ctx, node: &Node<'_>) -> Option<PortKind> {

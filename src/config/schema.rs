@@ -39,6 +39,7 @@ schemas! {
     ICMP = "[icmp]" ["rate" "burst"];
     PORT = "[[port]]" [
         "name" "tap" "packet" "xdp" "memory" "pcap" "netns" "mtu" "mac" "accept_88a8" "allow"
+        "xdp_mode" "busy_poll"
     ];
     PCAP = "pcap of a port" ["in" "out" "pace"];
     CABLE = "[[cable]]" ["ends"];

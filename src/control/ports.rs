@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use crate::compile::LossPath;
+use crate::frame::{Memory, Pool};
 use crate::ids::PortId;
 use crate::io::{
     CaptureSpec, LinkState, Netns, Pace, PacketSpec, Port, PortError, PortKind, PortSpec, Queue,
-    TapSpec, memory,
+    Steering, TapSpec, XdpMode, XdpSpec, memory, xdp,
 };
 use crate::model::{self, Model, PortName};
 use crate::time::{Now, Span};
@@ -35,14 +36,6 @@ pub enum OpenError {
         /// Why; part of the message, so that it is said once.
         why: PortError,
     },
-    /// A kind of port that this build does not have.
-    #[error("port {name}: this build has no xdp ports yet; use `packet = \"{ifname}\"`")]
-    NoXdp {
-        /// The port.
-        name: PortName,
-        /// The interface.
-        ifname: String,
-    },
     /// A memory port that nothing is plugged into.
     #[error("port {name}: a memory port needs a [[cable]] to another one")]
     NoCable {
@@ -66,19 +59,34 @@ pub struct Change {
 }
 
 impl Ports {
-    /// Opens every port of the model with one queue for each worker; returns the queues by
-    /// worker, then by port.
+    /// Opens every port of the model with one queue for each worker, whose frames lie in `memory`;
+    /// returns the queues by worker, then by port.
     ///
     /// # Errors
     /// When one cannot be opened: the ones before it are closed again.
-    pub fn open(model: &Model, workers: usize) -> Result<(Ports, Vec<Vec<Queue>>), OpenError> {
+    pub fn open(
+        model: &Model,
+        workers: usize,
+        memory: &Memory,
+    ) -> Result<(Ports, Vec<Vec<Queue>>), OpenError> {
         let mut plugs = plugs(model, workers)?;
         let mut queues: Vec<Vec<Queue>> = (0..workers).map(|_| Vec::new()).collect();
         let mut ports = Vec::new();
         for own in &model.ports {
-            let kind = kind(model, own, &mut plugs)?;
+            let kind = kind(model, own, memory, &mut plugs)?;
             let (port, own_queues) = Port::open(PortSpec { kind, queues: workers })
                 .map_err(|why| OpenError::Port { name: own.name.clone(), why })?;
+            let name = own.name.as_str();
+            port.notes().iter().for_each(|note| tracing::warn!(port = name, "{note}"));
+            if let Steering::Interface { receivers } = port.steering()
+                && receivers < workers
+            {
+                tracing::warn!(
+                    port = name,
+                    "{receivers} of {workers} workers receive, since {} has no more queues",
+                    port.name()
+                );
+            }
             for (worker, queue) in queues.iter_mut().zip(own_queues) {
                 worker.push(queue);
             }
@@ -141,9 +149,26 @@ fn plugs(model: &Model, workers: usize) -> Result<HashMap<PortName, memory::Plug
     Ok(plugs)
 }
 
+/// A pool for each of `workers` workers and one for control, with `frames` frames each beyond those
+/// of a worker that the kernel holds.
+///
+/// # Errors
+/// When the memory cannot be mapped.
+pub fn pools(model: &Model, workers: usize, frames: usize) -> std::io::Result<Vec<Pool>> {
+    let lent = |own: &model::Port| match &own.kind {
+        model::PortKind::Xdp { ifname, netns, .. } => {
+            let netns = netns.clone().map(Netns::Path);
+            xdp::receive_queues(ifname, netns.as_ref()).div_ceil(workers) * xdp::FRAMES
+        }
+        _ => 0,
+    };
+    Pool::family(workers + 1, frames + model.ports.iter().map(lent).sum::<usize>())
+}
+
 fn kind(
     model: &Model,
     own: &model::Port,
+    memory: &Memory,
     plugs: &mut HashMap<PortName, memory::Plug>,
 ) -> Result<PortKind, OpenError> {
     let name = own.name.clone();
@@ -159,9 +184,18 @@ fn kind(
             allow_host_interface: own.allow_host_interface,
             ..PacketSpec::new(ifname)
         })),
-        model::PortKind::Xdp { ifname, .. } => {
-            Err(OpenError::NoXdp { name, ifname: ifname.clone() })
-        }
+        model::PortKind::Xdp { ifname, netns, mode, busy_poll } => Ok(PortKind::Xdp(XdpSpec {
+            netns: netns.clone().map(Netns::Path),
+            needs_mtu: needs_mtu(model, own),
+            allow_host_interface: own.allow_host_interface,
+            mode: match mode {
+                model::XdpMode::Auto => XdpMode::Auto,
+                model::XdpMode::Native => XdpMode::Native,
+                model::XdpMode::Generic => XdpMode::Generic,
+            },
+            busy_poll: *busy_poll,
+            ..XdpSpec::new(ifname, memory.clone())
+        })),
         model::PortKind::Memory => match plugs.remove(&own.name) {
             Some(plug) => Ok(PortKind::Memory { name: name.to_string(), plug }),
             None => Err(OpenError::NoCable { name }),

@@ -13,11 +13,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::api::{self, Query, SocketError, Topic};
 use super::plane::Plane;
-use super::ports::{OpenError, Ports};
+use super::ports::{self, OpenError, Ports};
 use super::report::{self, Sources, to_json};
 use super::view::NatSession;
 use crate::compile::{self, CompileError, Compiled};
-use crate::frame::Pool;
 use crate::ids::{ShardId, WorkerId};
 use crate::io::sys::affinity;
 use crate::io::{Idle, LinkState, Sleeper, Waker, clock};
@@ -29,7 +28,7 @@ use crate::tables::{CounterNames, Counters};
 use crate::time::{Now, Span};
 use crate::worker::{Down, Inspect, Parts, Rings, Wake, Worker, handoffs};
 
-/// Frames of each worker, and of control.
+/// Frames of each worker, and of control, beyond those that the kernel holds.
 const FRAMES: usize = 8192;
 /// Entries of the rings between workers and control.
 const RING: usize = 1024;
@@ -141,9 +140,10 @@ impl Running {
         let (asked, queries) = mpsc::channel(16);
         tokio::spawn(api::serve(listener, asked));
 
-        let opened = Ports::open(&model, workers);
+        let pools = ports::pools(&model, workers, FRAMES).map_err(system("memory for frames"));
+        let mut pools = pools.inspect_err(|_| remove(&socket))?;
+        let opened = Ports::open(&model, workers, &pools[0].memory());
         let (ports, queues) = opened.inspect_err(|_| remove(&socket))?;
-        let mut pools = Pool::family(workers + 1, FRAMES).map_err(system("memory for frames"))?;
         let plane_pool = pools.pop().expect("one more pool than workers");
         let rings: Vec<Rings> = (0..workers).map(|_| Rings::new(RING)).collect();
         let names = CounterNames {

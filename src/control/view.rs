@@ -83,7 +83,7 @@ pub fn drops(workers: &[&Counters]) -> Vec<Drop> {
 pub struct Port {
     /// Its name.
     pub name: String,
-    /// `tap`, `packet`, `memory`, `pcap`.
+    /// `tap`, `packet`, `memory`, `pcap`; `xdp native`, `xdp generic` or `xdp zero-copy`.
     pub kind: String,
     /// The interface behind it.
     pub interface: Option<String>,

@@ -9,6 +9,6 @@ pub mod verdict;
 
 pub use batch::{BATCH, Batch, Bits};
 pub use outgoing::{Length, Outgoing};
-pub use pool::{FRAME_SIZE, Frame, HEADROOM, LONG_ROOM, Pool, ROOM};
+pub use pool::{FRAME_SIZE, Frame, HEADROOM, LONG_ROOM, Memory, Pool, ROOM};
 pub use row::{Flags, Row};
 pub use verdict::DropReason;

@@ -131,9 +131,15 @@ impl Region {
     }
 
     fn owns(&self, frame: &Frame) -> bool {
-        let Some(mapping) = &self.mapping else { return false };
-        let start = mapping.base().addr().get();
-        (start..start + self.total * self.stride).contains(&frame.0.addr().get())
+        self.offset(frame).is_some()
+    }
+
+    /// Where the frame begins in the mapping.
+    #[inline]
+    fn offset(&self, frame: &Frame) -> Option<usize> {
+        let start = self.mapping.as_ref()?.base().addr().get();
+        let offset = frame.0.addr().get().wrapping_sub(start);
+        (offset < self.total * self.stride).then_some(offset)
     }
 }
 
@@ -144,6 +150,45 @@ impl Drop for Region {
             && let Some(mapping) = self.mapping.take()
         {
             std::mem::forget(mapping);
+        }
+    }
+}
+
+/// The memory that a family of pools is cut from, for a port that lends frames to the kernel: it
+/// names them by number, and frame `n` begins `n * FRAME_SIZE` bytes behind the base.
+#[derive(Clone)]
+pub struct Memory(Arc<Region>);
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Memory({} frames)", self.0.total)
+    }
+}
+
+impl Memory {
+    /// Where it begins, aligned to a page, and its size in bytes, in whole pages.
+    pub fn extent(&self) -> (NonNull<u8>, usize) {
+        let mapping = self.0.mapping.as_ref().expect("a mapping stays until its last handle goes");
+        (mapping.base(), mapping.size())
+    }
+
+    /// How many frames it has.
+    pub fn frames(&self) -> usize {
+        self.0.total
+    }
+
+    /// The number of a frame; `None` when it lies in other memory.
+    #[inline]
+    pub fn number(&self, frame: &Frame) -> Option<usize> {
+        self.0.offset(frame).map(|offset| offset / FRAME_SIZE)
+    }
+
+    /// Takes a frame home where there is no pool at hand.
+    pub fn put(&self, frame: Frame) {
+        debug_assert!(self.0.owns(&frame), "a frame goes home to its own region");
+        if self.0.owns(&frame) {
+            // There is room for every frame.
+            let _ = self.0.depot.push(frame);
         }
     }
 }
@@ -261,6 +306,11 @@ impl Pool {
         }
     }
 
+    /// The memory that this pool's frames lie in.
+    pub fn memory(&self) -> Memory {
+        Memory(Arc::clone(&self.region))
+    }
+
     /// How many frames can be taken without a look into the depot.
     pub fn len(&self) -> usize {
         self.free.len()
@@ -355,6 +405,27 @@ mod tests {
         let back = std::iter::from_fn(|| a.take_long()).count();
         assert!(back > 0, "the depot has what b had too many of");
         assert_eq!(b.len(), 5);
+    }
+
+    #[test]
+    fn memory_names_each_frame_once_and_takes_it_home() {
+        let mut pools = Pool::family(2, 5).unwrap();
+        let memory = pools[0].memory();
+        let frames: Vec<Frame> =
+            pools.iter_mut().flat_map(|pool| std::iter::from_fn(|| pool.take())).collect();
+        let mut numbers: Vec<usize> =
+            frames.iter().map(|frame| memory.number(frame).unwrap()).collect();
+        let (base, size) = memory.extent();
+        for (frame, number) in frames.iter().zip(&numbers) {
+            assert_eq!(frame.as_ptr().addr(), base.addr().get() + number * FRAME_SIZE);
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..10).collect::<Vec<_>>());
+        assert!(size >= memory.frames() * FRAME_SIZE && size.is_multiple_of(4096));
+        let foreign = Pool::new(1).unwrap().take().unwrap();
+        assert_eq!(memory.number(&foreign), None);
+        frames.into_iter().for_each(|frame| memory.put(frame));
+        assert_eq!(pools[0].available(), 10);
     }
 
     #[test]

@@ -122,6 +122,66 @@ pub enum PortError {
         /// What the host uses it for.
         why: String,
     },
+    /// Programs for interfaces may not be loaded.
+    #[error(
+        "an xdp port on `{name}` needs CAP_BPF, CAP_NET_ADMIN and CAP_NET_RAW of the host itself, \
+         which a user namespace does not give; run as root, or use `packet = \"{name}\"`"
+    )]
+    XdpNotPermitted {
+        /// The interface.
+        name: String,
+    },
+    /// This kernel has no such sockets.
+    #[error(
+        "`{name}`: this kernel has no XDP sockets (CONFIG_XDP_SOCKETS); use `packet = \"{name}\"`"
+    )]
+    NoXdp {
+        /// The interface.
+        name: String,
+    },
+    /// Another program decides about the interface's frames.
+    #[error(
+        "interface `{name}` has another XDP program already: `ip link show dev {name}` names it; \
+         stop what runs it, or take it away with `ip link set dev {name} xdp off`"
+    )]
+    XdpOccupied {
+        /// The interface.
+        name: String,
+    },
+    /// Another socket has one of the interface's queues.
+    #[error(
+        "queue {queue} of interface `{name}` has an XDP socket of another program already; stop \
+         that one, or choose another interface"
+    )]
+    XdpQueueTaken {
+        /// The interface.
+        name: String,
+        /// The queue.
+        queue: u32,
+    },
+    /// The driver takes no program.
+    #[error(
+        "the driver of `{name}` takes no XDP program in native mode: {source}; \
+         `xdp_mode = \"generic\"` works with every driver"
+    )]
+    NoNativeXdp {
+        /// The interface.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The frames cannot be locked in memory.
+    #[error(
+        "the frames for `{name}` cannot be locked in memory: {source}; raise the limit with \
+         `ulimit -l unlimited` (LimitMEMLOCK=infinity in a unit of systemd), or give the program \
+         CAP_IPC_LOCK"
+    )]
+    XdpMemory {
+        /// The interface.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The capture that a port reads.
     #[error("cannot read {0}; `in` takes a pcap or pcapng file of Ethernet frames")]
     CaptureIn(CaptureError),

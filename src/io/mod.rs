@@ -3,7 +3,7 @@
 //! ```text
 //!  control ── Port ──┐ link state, carrier, reopen
 //!                    │
-//!  worker ── Queue ──┴── tap | packet | memory | capture ── sys
+//!  worker ── Queue ──┴── tap | packet | xdp | memory | capture ── sys
 //!        └── Sleeper (poll), clock
 //! ```
 
@@ -24,6 +24,7 @@ pub mod queue;
 pub mod steer;
 pub mod sys;
 pub mod tap;
+pub mod xdp;
 
 #[cfg(test)]
 mod tests;
@@ -35,3 +36,4 @@ pub use packet::PacketSpec;
 pub use poll::{Idle, Sleeper, Waker};
 pub use port::{Counts, LinkState, Port, PortKind, PortSpec, Queue};
 pub use tap::{Steering, TapSpec};
+pub use xdp::{XdpMode, XdpSpec};

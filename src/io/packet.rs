@@ -369,7 +369,7 @@ impl PacketQueue {
 }
 
 /// Bytes that a frame may have: the MTU is without the Ethernet header, and without a tag.
-fn longest(frame: &[u8], mtu: usize) -> usize {
+pub(super) fn longest(frame: &[u8], mtu: usize) -> usize {
     let tagged = frame.get(12..14) == Some(&eth::ether_type::VLAN.to_be_bytes());
     mtu + eth::HEADER + if tagged { vlan::TAG } else { 0 }
 }

@@ -16,6 +16,7 @@ use super::packet::{self, Channel, PacketQueue, PacketSpec};
 use super::sys::interface::{Interfaces, NAME_MAX};
 use super::sys::{self, tun};
 use super::tap::{self, Steering, TapQueue, TapSpec};
+use super::xdp::{OpenXdp, XdpSpec};
 use crate::wire::eth::MacAddr;
 
 pub use super::queue::{Counts, Queue};
@@ -36,6 +37,8 @@ pub enum PortKind {
     Tap(TapSpec),
     /// An interface that is there already.
     Packet(PacketSpec),
+    /// An interface that is there already, past the kernel's stack.
+    Xdp(XdpSpec),
     /// One side of a cable inside this process.
     Memory {
         /// The port's name, for messages.
@@ -54,15 +57,17 @@ impl PortKind {
             PortKind::Capture(spec) => &spec.name,
             PortKind::Tap(spec) => &spec.name,
             PortKind::Packet(spec) => &spec.name,
+            PortKind::Xdp(spec) => &spec.name,
             PortKind::Memory { name, .. } => name,
         }
     }
 
-    /// The kind in one word: `tap`, `packet`, `memory`, `pcap`.
+    /// The kind in one word: `tap`, `packet`, `xdp`, `memory`, `pcap`.
     pub fn word(&self) -> &'static str {
         match self {
             PortKind::Tap(_) => "tap",
             PortKind::Packet(_) => "packet",
+            PortKind::Xdp(_) => "xdp",
             PortKind::Memory { .. } => "memory",
             PortKind::Capture(_) => "pcap",
         }
@@ -94,7 +99,7 @@ pub struct Port {
     /// What the medium dropped: of sockets, whose counters start anew when they are read, and of
     /// devices that are gone.
     dropped: u64,
-    /// What was last seen of the TAP that there is.
+    /// What was last seen of the TAP, or of the XDP sockets, that there are.
     dropped_here: u64,
 }
 
@@ -110,6 +115,7 @@ enum Medium {
         sockets: Vec<Arc<OwnedFd>>,
         mail: Vec<Mail<Channel>>,
     },
+    Xdp(OpenXdp),
     Memory(Plug),
     Capture,
 }
@@ -128,6 +134,12 @@ impl Port {
         let (medium, queues) = match &spec.kind {
             PortKind::Tap(tap) => open_tap(tap, spec.queues, &lit)?,
             PortKind::Packet(packet) => open_packet(packet, spec.queues)?,
+            PortKind::Xdp(xdp) => {
+                check_name(&xdp.name)?;
+                let (open, queues) = OpenXdp::open(xdp, spec.queues)?;
+                let queues = queues.into_iter().map(|queue| Queue::Xdp(Box::new(queue))).collect();
+                (Medium::Xdp(open), queues)
+            }
             PortKind::Memory { plug, .. } if plug.queues() != spec.queues => {
                 return Err(PortError::Queues { name, asked: spec.queues, has: plug.queues() });
             }
@@ -148,9 +160,21 @@ impl Port {
         self.spec.kind.name()
     }
 
-    /// The kind in one word: `tap`, `packet`, `memory`, `pcap`.
+    /// The kind in one word: `tap`, `packet`, `memory`, `pcap`; behind `xdp` its mode: `native`,
+    /// `generic` or `zero-copy`.
     pub fn kind(&self) -> &'static str {
-        self.spec.kind.word()
+        match &self.medium {
+            Medium::Xdp(open) => open.word(),
+            _ => self.spec.kind.word(),
+        }
+    }
+
+    /// What the user should know about how the port was opened.
+    pub fn notes(&self) -> &[String] {
+        match &self.medium {
+            Medium::Xdp(open) => open.notes(),
+            _ => &[],
+        }
     }
 
     /// How frames are spread over the queues.
@@ -158,6 +182,9 @@ impl Port {
         match &self.medium {
             Medium::Tap { open, .. } => open.steering.clone(),
             Medium::Packet { sockets, .. } if sockets.len() > 1 => Steering::Addresses,
+            Medium::Xdp(open) if self.spec.queues > 1 => {
+                Steering::Interface { receivers: open.receivers }
+            }
             _ => Steering::None,
         }
     }
@@ -177,6 +204,7 @@ impl Port {
         match &self.medium {
             Medium::Tap { open, .. } => Some((&open.name, &open.interfaces)),
             Medium::Packet { interfaces, .. } => Some((self.name(), interfaces)),
+            Medium::Xdp(open) => Some((self.name(), &open.interfaces)),
             Medium::Memory(_) | Medium::Capture => None,
         }
     }
@@ -194,6 +222,7 @@ impl Port {
             Medium::Packet { interfaces, index, .. } => {
                 interface_state(interfaces, self.name(), *index)
             }
+            Medium::Xdp(open) => interface_state(&open.interfaces, self.name(), open.index),
         }
     }
 
@@ -203,7 +232,7 @@ impl Port {
     }
 
     /// Passes a loss of link on to whoever is connected to the port, or takes it back: a TAP's or
-    /// memory port's carrier, a packet port's interface down (its veth peer loses carrier); a
+    /// memory port's carrier, a packet or xdp port's interface down (its veth peer loses carrier); a
     /// capture pauses.
     ///
     /// # Errors
@@ -215,7 +244,7 @@ impl Port {
             Medium::Tap { open, .. } => {
                 tun::set_carrier(&*open.fds[0], on).map_err(context.to("set its carrier"))
             }
-            Medium::Packet { interfaces, .. } => {
+            Medium::Packet { interfaces, .. } | Medium::Xdp(OpenXdp { interfaces, .. }) => {
                 interfaces.set_up(self.name(), on).map_err(context.to("set it up or down"))
             }
             Medium::Memory(plug) => {
@@ -261,6 +290,10 @@ impl Port {
                 mail.iter().zip(new.channels).for_each(|(mail, channel)| mail.send(channel));
                 (*interfaces, *index) = (new.interfaces, new_index);
             }
+            (PortKind::Xdp(spec), Medium::Xdp(open)) => {
+                self.dropped += open.reopen(spec)?;
+                self.dropped_here = 0;
+            }
             _ => {}
         }
         if self.is_held() { self.set_carrier(false) } else { Ok(()) }
@@ -268,13 +301,14 @@ impl Port {
 
     /// Frames for this port that the kernel dropped before a queue could receive them, since the
     /// port was opened: no [`Counts`] have them. Those of a TAP had a full queue or no carrier,
-    /// those of a packet port a full ring.
+    /// those of a packet port a full ring, those of an xdp port that too, or were too long.
     pub fn medium_drops(&mut self) -> u64 {
-        match &self.medium {
+        match &mut self.medium {
             Medium::Tap { open, .. } => {
                 self.dropped_here = open.dropped().unwrap_or(self.dropped_here);
             }
             Medium::Packet { sockets, .. } => self.dropped += drops(sockets),
+            Medium::Xdp(open) => self.dropped_here = open.dropped(),
             Medium::Memory(_) | Medium::Capture => {}
         }
         self.dropped + self.dropped_here

@@ -10,6 +10,7 @@ use super::memory::MemoryQueue;
 use super::packet::PacketQueue;
 use super::poll::Bell;
 use super::tap::TapQueue;
+use super::xdp::XdpQueue;
 use crate::frame::{Batch, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
@@ -45,6 +46,8 @@ pub enum Queue {
     Tap(TapQueue),
     /// Of an interface, by packet sockets.
     Packet(Box<PacketQueue>),
+    /// Of an interface, by XDP sockets.
+    Xdp(Box<XdpQueue>),
     /// Of a cable inside this process.
     Memory(MemoryQueue),
     /// Of captures.
@@ -64,6 +67,7 @@ impl Queue {
         match self {
             Queue::Tap(queue) => queue.receive(port, now, pool, batch),
             Queue::Packet(queue) => queue.receive(port, now, pool, batch),
+            Queue::Xdp(queue) => queue.receive(port, now, pool, batch),
             Queue::Memory(queue) => queue.receive(port, now, batch),
             Queue::Capture(queue) => queue.receive(port, now, pool, batch),
         }
@@ -75,6 +79,7 @@ impl Queue {
         match self {
             Queue::Tap(queue) => queue.transmit(out, pool),
             Queue::Packet(queue) => queue.transmit(out, pool),
+            Queue::Xdp(queue) => queue.transmit(out, pool),
             Queue::Memory(queue) => queue.transmit(out, pool),
             Queue::Capture(queue) => queue.transmit(out, pool),
         }
@@ -85,6 +90,7 @@ impl Queue {
         match self {
             Queue::Tap(queue) => queue.fd(),
             Queue::Packet(queue) => Some(queue.fd()),
+            Queue::Xdp(queue) => queue.fd(),
             Queue::Memory(queue) => Some(queue.fd()),
             Queue::Capture(queue) => queue.fd(),
         }
@@ -95,6 +101,7 @@ impl Queue {
         match self {
             Queue::Tap(_) => false,
             Queue::Packet(queue) => queue.is_ready(),
+            Queue::Xdp(queue) => queue.is_ready(),
             Queue::Memory(queue) => queue.is_ready(),
             Queue::Capture(queue) => queue.is_ready(),
         }
@@ -106,6 +113,7 @@ impl Queue {
         match self {
             Queue::Tap(queue) => queue.is_down(),
             Queue::Packet(queue) => queue.is_down(),
+            Queue::Xdp(queue) => queue.is_down(),
             Queue::Memory(queue) => queue.is_down(),
             Queue::Capture(queue) => queue.is_down(),
         }
@@ -121,8 +129,10 @@ impl Queue {
 
     /// Takes an error away that would keep [`Queue::fd`] ready.
     pub(super) fn clear_error(&self) {
-        if let Queue::Packet(queue) = self {
-            queue.clear_error();
+        match self {
+            Queue::Packet(queue) => queue.clear_error(),
+            Queue::Xdp(queue) => queue.clear_error(),
+            _ => {}
         }
     }
 }

@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_verifier_takes_the_tap_program() {
-        match bpf::load_socket_filter(&tap_program()) {
+        match bpf::load(bpf::Kind::SocketFilter, &tap_program()) {
             Ok(_) => {}
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
                 eprintln!("skipped: loading eBPF is not permitted here");

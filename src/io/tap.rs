@@ -73,6 +73,11 @@ pub enum Steering {
         /// The kernel's answer.
         why: String,
     },
+    /// By the interface, over so many queues; the others only send.
+    Interface {
+        /// How many of the port's queues receive.
+        receivers: usize,
+    },
 }
 
 /// What control keeps of an open TAP.
@@ -200,7 +205,7 @@ fn attach(context: &Context<'_>) -> Result<OwnedFd, PortError> {
 }
 
 fn steer(fd: &OwnedFd) -> Steering {
-    let installed = bpf::load_socket_filter(&steer::tap_program())
+    let installed = bpf::load(bpf::Kind::SocketFilter, &steer::tap_program())
         .and_then(|program| tun::set_steering(fd, program));
     match installed {
         Ok(()) => Steering::Addresses,

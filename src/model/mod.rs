@@ -49,6 +49,7 @@ pub use peering::{
 };
 pub use port::{
     Cable, CapturePace, MAX_IFNAME, MAX_MTU, MIN_MTU, ONE_TAG_MTU, Port, PortKind, TWO_TAG_MTU,
+    XdpMode,
 };
 pub use provider::{
     Access, DEFAULT_HOST_SESSIONS, DEFAULT_NAT_PORTS, DEFAULT_SESSIONS, ForwardProtocol, MAX_POOL,

@@ -35,12 +35,16 @@ pub enum PortKind {
         /// Path of the network namespace of the interface.
         netns: Option<PathBuf>,
     },
-    /// An XDP socket on an interface that exists.
+    /// XDP sockets on an interface that exists.
     Xdp {
         /// Name of the interface.
         ifname: String,
         /// Path of the network namespace of the interface.
         netns: Option<PathBuf>,
+        /// Where the program that feeds the sockets runs.
+        mode: XdpMode,
+        /// Whether the workers drive the interface's queues instead of interrupts.
+        busy_poll: bool,
     },
     /// Frames in memory: one end of a cable, or a port of a replay or a test.
     Memory,
@@ -53,6 +57,18 @@ pub enum PortKind {
         /// When frames come in.
         pace: CapturePace,
     },
+}
+
+/// Where the program that feeds XDP sockets runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum XdpMode {
+    /// In the driver; behind it where the driver cannot.
+    #[default]
+    Auto,
+    /// In the driver, or not at all.
+    Native,
+    /// In the kernel's own receive path, with any driver.
+    Generic,
 }
 
 /// When the frames of a capture come in.
@@ -82,7 +98,7 @@ impl PortKind {
         match self {
             PortKind::Tap { ifname, netns }
             | PortKind::Packet { ifname, netns }
-            | PortKind::Xdp { ifname, netns } => Some((ifname, netns.as_ref())),
+            | PortKind::Xdp { ifname, netns, .. } => Some((ifname, netns.as_ref())),
             PortKind::Memory | PortKind::Pcap { .. } => None,
         }
     }

@@ -16,6 +16,11 @@ pub(crate) enum Medium {
         /// Whether the ends' kernels leave checksums partial and send super-frames.
         offloads: bool,
     },
+    /// veth pairs, each with an xdp port at thruway's end.
+    Xdp {
+        /// Its mode.
+        mode: &'static str,
+    },
     /// TAPs towards the customer, packet ports with offloads towards the VMs and the service, whose
     /// port takes no more than [`NARROW`] bytes; the circuit has [`SLOW`].
     Mixed,
@@ -90,11 +95,17 @@ pub(crate) fn text(
     let mut text = format!("[workers]\ncount = {workers}\n");
     for (name, end) in OUTSIDE {
         let own = if end == End::Onprem { places.provider } else { places.edge };
-        let (kind, ifname, netns) = match medium.is_tap(end) {
-            true => ("tap", name.to_owned(), (places.end)(end, places.ends)),
-            false => ("packet", inner(name), own),
+        let (kind, ifname, netns) = match medium {
+            medium if medium.is_tap(end) => {
+                ("tap", name.to_owned(), (places.end)(end, places.ends))
+            }
+            Medium::Xdp { .. } => ("xdp", inner(name), own),
+            _ => ("packet", inner(name), own),
         };
         port(&mut text, name, kind, &ifname, netns);
+        if let Medium::Xdp { mode } = medium {
+            writeln!(text, "xdp_mode = {mode:?}").unwrap();
+        }
         if medium == Medium::Mixed && end == End::Service {
             writeln!(text, "mtu = {NARROW}").unwrap();
         }
@@ -108,8 +119,9 @@ pub(crate) fn text(
                 writeln!(text, "{a}{b}[[cable]]\nends = [{provider:?}, {edge:?}]").unwrap();
             }
             Processes::Two => {
-                port(&mut text, provider, "packet", provider, places.provider);
-                port(&mut text, edge, "packet", edge, places.edge);
+                let kind = if matches!(medium, Medium::Xdp { .. }) { "xdp" } else { "packet" };
+                port(&mut text, provider, kind, provider, places.provider);
+                port(&mut text, edge, kind, edge, places.edge);
             }
         }
     }

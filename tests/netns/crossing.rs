@@ -94,3 +94,18 @@ fn everything_crosses_packet_ports_with_two_workers() {
 fn everything_crosses_packet_ports_without_offloads() {
     everything_crosses(Medium::Veth { offloads: false }, 1, Processes::Two);
 }
+
+#[test]
+fn everything_crosses_xdp_ports_in_native_mode_with_one_worker() {
+    everything_crosses(Medium::Xdp { mode: "native" }, 1, Processes::One);
+}
+
+#[test]
+fn everything_crosses_xdp_ports_and_tagged_links_with_two_workers() {
+    everything_crosses(Medium::Xdp { mode: "native" }, 2, Processes::Two);
+}
+
+#[test]
+fn everything_crosses_xdp_ports_in_generic_mode() {
+    everything_crosses(Medium::Xdp { mode: "generic" }, 1, Processes::One);
+}

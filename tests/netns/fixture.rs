@@ -14,7 +14,7 @@ use thruway::lab::traffic::{KernelCounters, kernel_counters};
 use thruway::lab::{Interface, LabError, Netns, Process, Route, veth, wait};
 
 use crate::config::{self, End, LINKS, Medium, OUTSIDE, Places, Processes};
-use crate::programs;
+use crate::programs::{self, output};
 
 /// The VM's address that FastPath leads to.
 pub(crate) const FAST: &str = "10.10.1.4";
@@ -169,8 +169,14 @@ impl Net {
         let (_, end) = OUTSIDE.into_iter().find(|(name, _)| *name == port).unwrap();
         let inner = config::inner(port);
         let (ours, theirs) = veth((self.own(end), &inner), (self.end_of(end), port)).unwrap();
-        if self.setup.medium == (Medium::Veth { offloads: false }) {
-            theirs.offloads_off().unwrap();
+        match self.setup.medium {
+            Medium::Veth { offloads: false } => theirs.offloads_off().unwrap(),
+            // In native mode the kernel turns super-frames off itself.
+            Medium::Xdp { mode: "generic" } => {
+                let words = ["ethtool", "-K", port, "tso", "off", "gso", "off"];
+                output(self.end_of(end), &words);
+            }
+            _ => {}
         }
         for end in [&ours, &theirs] {
             end.up().unwrap();
@@ -178,7 +184,8 @@ impl Net {
         }
     }
 
-    fn run(&mut self) {
+    /// Starts thruway.
+    pub(crate) fn run(&mut self) {
         let places =
             Places { provider: &self.provider, edge: &self.edge, end: place, ends: &self.ends };
         let Setup { medium, workers, processes } = self.setup;

@@ -30,6 +30,12 @@ fn traffic_moves_to_the_other_link_within_a_second_and_back_on_packet_ports() {
     moves_and_returns(Setup { medium, workers: 2, processes: Processes::Two });
 }
 
+#[test]
+fn traffic_moves_to_the_other_link_within_a_second_and_back_on_xdp_ports() {
+    let medium = Medium::Xdp { mode: "native" };
+    moves_and_returns(Setup { medium, workers: 1, processes: Processes::Two });
+}
+
 fn moves_and_returns(setup: Setup) {
     with(setup, &["ping"], |net| {
         [FAST, SERVICE].iter().for_each(|address| warm_up(net, address));
@@ -65,8 +71,41 @@ fn moves_and_returns(setup: Setup) {
 }
 
 #[test]
-fn a_port_that_disappears_comes_back() {
-    let medium = Medium::Veth { offloads: true };
+fn a_packet_port_that_disappears_comes_back() {
+    disappears_and_comes_back(Medium::Veth { offloads: true });
+}
+
+#[test]
+fn an_xdp_port_that_disappears_comes_back() {
+    disappears_and_comes_back(Medium::Xdp { mode: "native" });
+}
+
+#[test]
+fn a_killed_thruway_leaves_no_program_at_its_interfaces() {
+    let medium = Medium::Xdp { mode: "native" };
+    let setup = Setup { medium, workers: 1, processes: Processes::One };
+    with(setup, &["ping", "ip"], |net| {
+        warm_up(net, FAST);
+        let has_program = |net: &Net| {
+            let shown = output(net.own(End::Vm), &["ip", "link", "show", "dev", "t-hub"]);
+            shown.iter().any(|line| line.contains("xdp"))
+        };
+        assert!(has_program(net));
+        let all = net.ask(Topic::Ports);
+        assert!(all[0].as_array().unwrap().iter().any(|port| port["kind"] == "xdp native"));
+        for (process, socket) in net.running.drain(..) {
+            process.kill().unwrap();
+            process.wait(SOON).unwrap();
+            std::fs::remove_file(socket).unwrap();
+        }
+        assert!(wait::until(SOON, LOOK, || !has_program(net)));
+        net.run();
+        warm_up(net, FAST);
+        ping_all(net, FAST, &["-c", "20", "-i", "0.02"]);
+    });
+}
+
+fn disappears_and_comes_back(medium: Medium) {
     let setup = Setup { medium, workers: 2, processes: Processes::One };
     with(setup, &["ping"], |net| {
         warm_up(net, FAST);

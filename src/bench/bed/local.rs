@@ -18,7 +18,7 @@ const CALIBRATE: Span = Span::millis(300);
 pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     if wish.device != DeviceKind::Thruway {
         return Err(BenchError::Asked(format!(
-            "on the medium {} there is thruway alone: measure {} on veth",
+            "on the medium {} there is thruway alone, on ports in memory: measure {} on veth",
             wish.medium, wish.device
         )));
     }

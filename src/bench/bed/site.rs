@@ -37,6 +37,10 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
     if let Some(why) = wish.wrong_side() {
         return Err(BenchError::Asked(why));
     }
+    if wish.device == DeviceKind::ThruwayXdp && wish.medium != Medium::Veth {
+        let why = "xdp ports stand on veth pairs: measure thruway-xdp with --medium veth";
+        return Err(BenchError::Asked(why.to_owned()));
+    }
     let scenario = scenario(wish)?;
     let refused = |why: MediumError| BenchError::Device {
         device: wish.device.word().to_owned(),
@@ -195,8 +199,8 @@ fn stations(scenario: &Scenario) -> [Vec<Station>; 2] {
 
 fn device(wish: &Wish, scenario: &Scenario, site: &Site) -> Result<Box<dyn Device>, MediumError> {
     Ok(match wish.device {
-        DeviceKind::Thruway => {
-            let config = scenario.config(&ports(site));
+        DeviceKind::Thruway | DeviceKind::ThruwayXdp => {
+            let config = scenario.config(&ports(site, wish.device == DeviceKind::ThruwayXdp));
             let config = config.map_err(|why| MediumError::refused(why.to_string()))?;
             let mut spec = ThruwaySpec::new(config, scenario.role());
             (spec.workers, spec.program) = (wish.workers, wish.program.clone());
@@ -210,10 +214,11 @@ fn device(wish: &Wish, scenario: &Scenario, site: &Site) -> Result<Box<dyn Devic
 }
 
 /// What thruway's two ports stand on.
-fn ports(site: &Site) -> Ports {
+fn ports(site: &Site, xdp: bool) -> Ports {
     let kind = |wire: usize| {
         let name = site.tester_ends()[wire].name().to_owned();
         match site.device_ends().get(wire) {
+            Some(_) if xdp => PortKind::Xdp(name, None),
             Some(_) => PortKind::Packet(name, None),
             None => PortKind::Tap(name, Some(site.tester_netns().path())),
         }

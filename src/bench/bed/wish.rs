@@ -29,8 +29,10 @@ pub enum Medium {
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {
-    /// This program.
+    /// This program; on veth its ports are packet ports.
     Thruway,
+    /// This program with xdp ports.
+    ThruwayXdp,
     /// The kernel's own forwarding, with nft where addresses are translated.
     Kernel,
     /// A forwarder that copies frames and does nothing else.
@@ -72,7 +74,7 @@ macro_rules! words {
 
 words!(Medium: Memory = "memory", Ring = "ring", Veth = "veth", Tap = "tap", Cable = "cable");
 words!(
-    DeviceKind: Thruway = "thruway", Kernel = "kernel", Null = "null", Testpmd = "testpmd",
+    DeviceKind: Thruway = "thruway", ThruwayXdp = "thruway-xdp", Kernel = "kernel", Null = "null", Testpmd = "testpmd",
     TestpmdXdp = "testpmd-xdp"
 );
 

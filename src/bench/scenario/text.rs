@@ -30,6 +30,8 @@ pub enum PortKind {
     Tap(String, Option<PathBuf>),
     /// An interface that is there, of this name, in this namespace or its own.
     Packet(String, Option<PathBuf>),
+    /// The same, by XDP sockets.
+    Xdp(String, Option<PathBuf>),
 }
 
 /// The tester's two ports.
@@ -297,6 +299,10 @@ fn port(
         }
         PortKind::Packet(interface, netns) => {
             writeln!(out, "packet = \"{interface}\"")?;
+            netns.as_ref()
+        }
+        PortKind::Xdp(interface, netns) => {
+            writeln!(out, "xdp = \"{interface}\"")?;
             netns.as_ref()
         }
     };

@@ -19,7 +19,7 @@ pub(super) struct Wanted {
     /// Between tester and forwarder: memory, ring, veth or tap
     #[arg(long, default_value = "ring")]
     pub medium: Medium,
-    /// What is measured: thruway, kernel, null, testpmd or testpmd-xdp
+    /// What is measured: thruway, thruway-xdp, kernel, null, testpmd or testpmd-xdp
     #[arg(long, default_value = "thruway")]
     pub device: DeviceKind,
     /// The way through it: fastpath, gateway, nat, provider or microsoft

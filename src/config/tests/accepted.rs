@@ -6,7 +6,7 @@ use super::{LAB, TWO, accepted, lab_with};
 use crate::ids::{Link, PeeringKind};
 use crate::model::{
     Bandwidth, CapturePace, Encapsulation, FallbackReason, GatewaySku, NatPooling, NsgAddress,
-    NsgDirection, PortKind, Role, UdrNextHop,
+    NsgDirection, PortKind, Role, UdrNextHop, XdpMode,
 };
 use crate::time::Span;
 use crate::wire::vlan::TagStack;
@@ -143,10 +143,18 @@ fn a_port_of_captures_is_read_and_needs_no_interface() {
 }
 
 #[test]
-fn an_xdp_port_is_accepted_and_said_to_be_missing() {
-    let loaded = accepted(&lab_with("tap  = \"tw-hub\"", "xdp  = \"eth7\""));
-    let warning = loaded.advice.iter().find(|p| p.message().contains("xdp")).unwrap();
-    assert_eq!(warning.message(), "port hub cannot run: this build has no xdp ports yet");
+fn an_xdp_port_is_read_with_its_mode() {
+    let kind = |lines: &str| {
+        let loaded = accepted(&lab_with("tap  = \"tw-hub\"", lines));
+        assert!(loaded.advice.iter().all(|problem| !problem.message().contains("xdp")));
+        loaded.model.ports.into_iter().find(|port| port.name.as_str() == "hub").unwrap().kind
+    };
+    let xdp =
+        |mode, busy_poll| PortKind::Xdp { ifname: "eth7".into(), netns: None, mode, busy_poll };
+    assert_eq!(kind("xdp = \"eth7\""), xdp(XdpMode::Auto, false));
+    let generic = "xdp = \"eth7\"\nxdp_mode = \"generic\"\nbusy_poll = true";
+    assert_eq!(kind(generic), xdp(XdpMode::Generic, true));
+    assert_eq!(kind("xdp = \"eth7\"\nxdp_mode = \"native\""), xdp(XdpMode::Native, false));
 }
 
 #[test]

@@ -145,6 +145,20 @@ fn ports() {
         "packet and xdp",
     );
     one_error(
+        "tap  = \"tw-hub\"",
+        "tap = \"x\"\nxdp_mode = \"native\"",
+        "xdp_mode =",
+        "port hub has no XDP sockets",
+        "goes with `xdp`",
+    );
+    one_error(
+        "tap  = \"tw-hub\"",
+        "xdp = \"x\"\nxdp_mode = \"driver\"",
+        "xdp_mode =",
+        "`xdp_mode` = \"driver\" is unknown",
+        "native",
+    );
+    one_error(
         "ends = [\"pe-sec\", \"msee-sec\"]",
         "ends = [\"pe-sec\"]",
         "ends = [\"pe-sec\"]",

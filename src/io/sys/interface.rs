@@ -67,6 +67,11 @@ impl Offload {
 }
 
 const ETHTOOL_GLINK: u32 = 0x0a;
+const ETHTOOL_GFLAGS: u32 = 0x25;
+const ETHTOOL_SFLAGS: u32 = 0x26;
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
+/// A received frame's outer tag goes into metadata (`ETH_FLAG_RXVLAN`).
+const TAGS_OUT: u32 = 1 << 8;
 
 /// `struct ethtool_value`.
 #[repr(C)]
@@ -86,6 +91,18 @@ struct DriverInfo {
 }
 
 const _: () = assert!(size_of::<DriverInfo>() == 196);
+
+/// `struct ethtool_channels`.
+#[derive(Default)]
+#[repr(C)]
+struct EthtoolChannels {
+    command: u32,
+    most: [u32; 4],
+    receive: u32,
+    send: u32,
+    other: u32,
+    combined: u32,
+}
 
 /// A socket through which interfaces of one namespace are read and changed, from any thread.
 #[derive(Debug)]
@@ -254,6 +271,39 @@ impl Interfaces {
         let driver = unsafe { (&raw const info.driver).read_volatile() };
         let text = driver.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// Leaves the outer tag of received frames where it is, instead of moving it into metadata.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` or `EINVAL` when the driver cannot, `EPERM`, `ENODEV`.
+    pub fn keep_tags(&self, name: &str) -> io::Result<()> {
+        let flags = self.ethtool(name, ETHTOOL_GFLAGS, 0)?;
+        if flags & TAGS_OUT == 0 {
+            return Ok(());
+        }
+        self.ethtool(name, ETHTOOL_SFLAGS, flags & !TAGS_OUT).map(drop)
+    }
+
+    /// How many queues the interface receives on; 1 where the driver does not say.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is none of that name.
+    pub fn receive_queues(&self, name: &str) -> io::Result<u32> {
+        let mut channels =
+            EthtoolChannels { command: ETHTOOL_GCHANNELS, ..EthtoolChannels::default() };
+        let asked = self.ask(name, libc::SIOCETHTOOL, |r| {
+            r.ifr_ifru.ifru_data = (&raw mut channels).cast();
+        });
+        match asked {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => return Ok(1),
+            Err(error) => return Err(error),
+        }
+        // SAFETY: `channels` is a live local; the kernel may have written it behind the compiler's
+        // back through the pointer in the request.
+        let channels = unsafe { (&raw const channels).read_volatile() };
+        Ok((channels.receive + channels.combined).max(1))
     }
 
     fn ethtool(&self, name: &str, command: u32, data: u32) -> io::Result<u32> {

@@ -14,6 +14,7 @@ pub mod sockopt;
 pub mod tsc;
 pub mod tun;
 pub mod tx_ring;
+pub mod xsk;
 
 use std::io;
 

@@ -4,8 +4,13 @@
 use super::support::*;
 use crate::frame::{Batch, DropReason, HEADROOM, Outgoing, Pool};
 use crate::ids::PortId;
-use crate::io::{PacketSpec, Port, PortKind, PortSpec, Queue, TapSpec, clock, memory};
+use crate::io::sys::xsk;
+use crate::io::{
+    PacketSpec, Port, PortError, PortKind, PortSpec, Queue, TapSpec, XdpMode, XdpSpec, clock,
+    memory,
+};
 use crate::time::Span;
+use crate::wire::build::Packet;
 
 const ROUNDS: u32 = 2000;
 
@@ -78,4 +83,75 @@ fn measure_ports() {
         measure("tap to packet", (&mut first, &mut second), &mut tap, &mut t);
         measure("packet to tap", (&mut first, &mut second), &mut t, &mut tap);
     });
+}
+
+/// The kind of a port named, whose frames lie in the memory of the pool.
+type Kind = fn(&str, &Pool) -> PortKind;
+
+fn xdp(name: &str, pool: &Pool, mode: XdpMode, busy_poll: bool) -> PortKind {
+    PortKind::Xdp(XdpSpec { mode, busy_poll, ..XdpSpec::new(name, pool.memory()) })
+}
+
+/// A batch of 64 comes in by one port and leaves by another, on one thread: the median time of a
+/// frame, so that other load on the machine hardly counts. What the kernel does as the frames are
+/// sent to the port is paid for by the sender.
+#[test]
+#[ignore = "a measurement"]
+fn measure_forwarding() {
+    let kinds: [(&str, Kind); 4] = [
+        ("packet", |name, _| PortKind::Packet(PacketSpec::new(name))),
+        ("xdp native", |name, pool| xdp(name, pool, XdpMode::Native, false)),
+        ("xdp generic", |name, pool| xdp(name, pool, XdpMode::Generic, false)),
+        ("xdp native, busy polling", |name, pool| xdp(name, pool, XdpMode::Native, true)),
+    ];
+    for _ in 0..3 {
+        kinds.iter().for_each(|(what, kind)| in_namespace(|net| forwarding(net, what, *kind)));
+    }
+}
+
+fn forwarding(net: &Net, what: &str, kind: Kind) {
+    net.veth("a", "b");
+    net.veth("c", "d");
+    let pool = Pool::new(12_288).unwrap();
+    let off = if what == "packet" { HEADROOM } else { xsk::HEADROOM };
+    let opened = |name| Port::open(PortSpec { kind: kind(name, &pool), queues: 1 });
+    let (from, to) = match (opened("b"), opened("c")) {
+        (Ok(from), Ok(to)) => (from, to),
+        (Err(PortError::XdpNotPermitted { .. }), _) => return println!("{what}: not permitted"),
+        (from, to) => panic!("{from:?} {to:?}"),
+    };
+    let ((_from, mut from), (_to, mut to)) = (from, to);
+    let mut worker = Worker::with(from.remove(0), pool, off);
+    worker.turn();
+    let (_far, mut far) = open(PortKind::Packet(PacketSpec::new("d")));
+    let (mut sink, mut batch) = (Pool::new(256).unwrap(), Batch::new());
+    let raw = Raw::new(net, "a");
+    let packet = Packet::ip4([10, 9, 0, 1], [10, 9, 0, 2]).udp(1, 2, &[0; 18]);
+    let frame = packet.eth(NEAR, FAR).build();
+    let mut times = Vec::new();
+    let (mut sending, mut passed) = (Vec::new(), 0);
+    for _ in 0..ROUNDS {
+        let start = clock::now();
+        (0..64).for_each(|_| raw.send(&frame));
+        sending.push(clock::now().since(start).0 / 64);
+        let start = clock::now();
+        let counts = worker.pass_on(&mut to[0]);
+        let time = clock::now().since(start).0;
+        passed += counts.frames;
+        if counts.frames == 64 {
+            times.push(time / 64);
+        }
+        while far.receive(PortId(0), start, &mut sink, &mut batch).frames > 0 {
+            (0..batch.len()).for_each(|i| batch.drop(i, DropReason::NoRoute));
+            batch.finish(&mut sink, |_, _| {});
+        }
+    }
+    times.sort_unstable();
+    sending.sort_unstable();
+    let median = |times: &[u64]| times.get(times.len() / 2).copied().unwrap_or(0);
+    println!(
+        "{what}: {} ns a frame, {} ns to send it there ({passed} passed)",
+        median(&times),
+        median(&sending)
+    );
 }

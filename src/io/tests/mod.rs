@@ -6,3 +6,4 @@ mod packet;
 mod refusals;
 mod support;
 mod tap;
+mod xdp;

@@ -102,6 +102,8 @@ impl Net {
 pub(super) struct Worker {
     pub(super) queue: Queue,
     pub(super) pool: Pool,
+    /// Where received frames begin.
+    off: usize,
     sleeper: Sleeper,
     batch: Batch,
     /// All receptions together.
@@ -113,9 +115,15 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(queue: Queue) -> Self {
+        Self::with(queue, Pool::new(256).unwrap(), HEADROOM)
+    }
+
+    /// One whose frames lie in memory that the port knows.
+    pub(super) fn with(queue: Queue, pool: Pool, off: usize) -> Self {
         Self {
             queue,
-            pool: Pool::new(256).unwrap(),
+            pool,
+            off,
             sleeper: Sleeper::new(Idle::SleepAfter(0)).unwrap(),
             batch: Batch::new(),
             received: Counts::default(),
@@ -135,7 +143,7 @@ impl Worker {
         let mut frames = Vec::new();
         for i in 0..rows {
             let row = *self.batch.row(i);
-            assert_eq!((row.port, usize::from(row.off), row.arrival), (PortId(3), HEADROOM, now));
+            assert_eq!((row.port, usize::from(row.off), row.arrival), (PortId(3), self.off, now));
             assert_eq!(self.batch.open() >> i & 1 != 0, row.is_open());
             frames.extend(closed(self.batch.bytes(i), &row));
             self.whole += usize::from(row.gso_size > 0);
@@ -151,6 +159,21 @@ impl Worker {
         sum.too_long += counts.too_long;
         sum.super_frame += counts.super_frame;
         frames
+    }
+
+    /// Sends by another port of the same memory what is there now.
+    pub(super) fn pass_on(&mut self, to: &mut Queue) -> Counts {
+        let now = clock::now();
+        self.queue.receive(PortId(3), now, &mut self.pool, &mut self.batch);
+        self.batch.settle();
+        let mut out: Vec<Outgoing> = (0..self.batch.len())
+            .map(|i| {
+                let (frame, row) = self.batch.take(i);
+                Outgoing::new(frame, &row)
+            })
+            .collect();
+        self.batch.finish(&mut self.pool, |_, _| {});
+        to.transmit(&mut out, &mut self.pool)
     }
 
     pub(super) fn rest(&mut self, at_most: Span) {
@@ -291,6 +314,14 @@ pub(super) fn eventually(holds: impl Fn() -> bool) {
     while !holds() {
         assert!(clock::now().since(start) < PATIENCE);
         std::thread::yield_now();
+    }
+}
+
+/// Does something until it says that it is done.
+pub(super) fn eventually_do(mut done: impl FnMut() -> bool) {
+    let start: Now = clock::now();
+    while !done() {
+        assert!(clock::now().since(start) < PATIENCE);
     }
 }
 
