@@ -7,7 +7,7 @@
 //!
 //! The program at the interface sees no metadata. A checksum that the sender left to its hardware is
 //! known by its value and completed ([`crate::wire::offload::is_partial`]); tags are left in frames
-//! by the interface ([`attach`]). What the driver drops for want of frames is counted by the socket.
+//! by the interface (`attach`). What the driver drops for want of frames is counted by the socket.
 
 mod attach;
 mod queue;
