@@ -195,7 +195,10 @@ impl<'a> Segments<'a> {
 /// When the frame is no whole TCP or UDP packet over IP behind at most two tags.
 pub fn keep(frame: &mut [u8], gso_size: u16, len: usize) -> Result<usize, OffloadError> {
     let place = Place::of(frame)?;
-    let end = len.max(1).saturating_mul(usize::from(gso_size)).saturating_add(place.payload);
+    // No more than a length field can say: a jumbo frame has none.
+    let most = usize::from(u16::MAX).saturating_sub(place.payload - place.l3);
+    let len = len.min(most / usize::from(gso_size.max(1))).max(1);
+    let end = len.saturating_mul(usize::from(gso_size)).saturating_add(place.payload);
     if end >= place.end {
         return Ok(place.end);
     }

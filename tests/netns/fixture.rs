@@ -297,7 +297,10 @@ impl Net {
             let since = now.since(before);
             assert_eq!(since.checksum_errors(), 0, "{}: {since:?}", end.label());
             assert_eq!(since.ip_header_errors, 0, "{}: {since:?}", end.label());
-            assert_eq!(since.tcp_reordering(), 0, "{}: {since:?}", end.label());
+            // Where a policer drops thousands of segments there are more holes than an option for
+            // selective acknowledgments names; what is named late looks as if it came late.
+            let unsure = since.tcp_retransmits / 1000;
+            assert!(since.tcp_reordering() <= unsure, "{}: {since:?}", end.label());
         }
     }
 

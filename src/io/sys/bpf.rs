@@ -155,8 +155,8 @@ pub fn load(kind: Kind, program: &[Extended]) -> io::Result<OwnedFd> {
     let load = Load {
         program_type: kind as u32,
         instructions,
-        program: program.as_ptr().addr() as u64,
-        license: c"Apache-2.0".as_ptr().addr() as u64,
+        program: program.as_ptr().expose_provenance() as u64,
+        license: c"Apache-2.0".as_ptr().expose_provenance() as u64,
         log_level: 0,
         log_size: 0,
         log: 0,
@@ -187,8 +187,8 @@ pub fn put_socket(map: impl AsFd, at: u32, socket: impl AsFd) -> io::Result<()> 
     let update = Update {
         map: number(&map),
         padding: 0,
-        key: std::ptr::from_ref(&at).addr() as u64,
-        value: std::ptr::from_ref(&value).addr() as u64,
+        key: std::ptr::from_ref(&at).expose_provenance() as u64,
+        value: std::ptr::from_ref(&value).expose_provenance() as u64,
         flags: 0,
     };
     // SAFETY: `update` is laid out as the kernel expects; key and value have the map's sizes of

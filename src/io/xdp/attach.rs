@@ -56,7 +56,9 @@ pub(super) fn attach(
     let mut sockets = Vec::new();
     for queue in 0..queues {
         let open = |queue| -> io::Result<Xsk> {
-            let mut xsk = Xsk::open(&spec.memory, index, queue, hook == Hook::Generic)?;
+            // Frames that cross a page of 4 KiB cannot be shared without a copy, and half of them do
+            // where there are no huge pages; no driver was here to try it with.
+            let mut xsk = Xsk::open(&spec.memory, index, queue, true)?;
             if spec.busy_poll {
                 xsk.set_busy_poll(BUSY_MICROS, BUSY_BUDGET)?;
             }
