@@ -69,7 +69,7 @@ pub(super) fn size<const L2: usize>(head: &Head, len: u32) -> Option<u16> {
     // Negative where the length does not even hold a header.
     let payload = i32::from(ip_len) - IP_SIZE;
     let l4 = L2 + IP;
-    let is_plain = usize::from(ip_len) <= (len as usize).wrapping_sub(L2)
+    let is_plain = usize::from(ip_len) <= (len as usize).saturating_sub(L2)
         && match protocol::<L2>(head) {
             proto::TCP => {
                 let header = i32::from(head[l4 + 12] >> 4) * 4;

@@ -73,14 +73,13 @@ fn lead(
     set: u64,
 ) -> Ready {
     let Lists { picked, leaving, .. } = lists;
-    // Destinations of the first look-up are not asked for again.
-    let mut len = 0_usize;
+    let (mut dst, mut len) = ([0; BATCH], 0_usize);
     for k in Bits(set) {
-        picked.dst[len % BATCH] = picked.dst[k];
+        dst[len % BATCH] = picked.dst[k];
         len = len.wrapping_add(1);
     }
     let mut found = [NextHopId(0); BATCH];
-    tables.fib(gateway.vrf).lookup_batch(&picked.dst[..len], &mut found[..len]);
+    tables.fib(gateway.vrf).lookup_batch(&dst[..len], &mut found[..len]);
     let mut way_out = WayOut::new(tables, place, purse);
     for hop in &found[..len] {
         way_out.prefetch(*hop);
