@@ -7,23 +7,21 @@
 //! had before it. A fanout group keeps both directions of an address pair on one queue. Frames that
 //! this host sends are not received.
 //!
-//! Only veth gets super-frames, and hands them on whole whatever their tags. The kernel would cut
-//! them before another driver that does not take them so, and then cannot send them past queueing.
+//! Only veth gets super-frames (`long`); elsewhere they are cut here.
 //!
 //! The ring is TPACKET_V2, which hands over each frame at once. V3 hands over blocks: a lone frame
 //! waited 0.85 ms for its block to be retired (1 ms, the shortest), against 0.06 ms with V2,
 //! measured over veth; and a ping crosses several ports. Slots hold ordinary frames, and the
 //! kernel gives longer ones as a copy.
 
+mod long;
 mod receive;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use rustix::io::Errno;
-use rustix::net::SendFlags;
-
+use self::long::{Fate, LongSender};
 use self::receive::Receiver;
 use super::cut::Cutter;
 use super::error::{Context, PortError};
@@ -88,7 +86,7 @@ pub(super) struct Channel {
     sender: OwnedFd,
     ring: TxRing,
     /// What super-frames are sent by; none where they are cut.
-    long: Option<OwnedFd>,
+    long: Option<LongSender>,
     /// MTU of the interface when it was last looked at.
     mtu: usize,
 }
@@ -111,7 +109,7 @@ pub(super) fn open(spec: &PacketSpec, queues: usize) -> Result<OpenPacket, PortE
 fn open_here(spec: &PacketSpec, queues: usize, place: &str) -> Result<OpenPacket, PortError> {
     let name = spec.name.as_str();
     let context = Context { name, place, capability: "CAP_NET_ADMIN and CAP_NET_RAW" };
-    let interfaces = Interfaces::open().map_err(context.to("open a control socket"))?;
+    let interfaces = Arc::new(Interfaces::open().map_err(context.to("open a control socket"))?);
     let index = interfaces.index(name).map_err(context.to("find it"))?;
     if !spec.allow_host_interface
         && let Some(why) = guard::host_use(name)
@@ -123,19 +121,22 @@ fn open_here(spec: &PacketSpec, queues: usize, place: &str) -> Result<OpenPacket
         let needs = spec.needs_mtu;
         return Err(PortError::MtuTooSmall { name: name.to_owned(), mtu, needs });
     }
-    let whole = interfaces.driver(name).is_ok_and(|driver| driver == "veth");
-    let channels =
-        channels(index, queues, (mtu, whole)).map_err(context.to("open its packet sockets"))?;
+    let mut channels =
+        channels(index, queues, mtu).map_err(context.to("open its packet sockets"))?;
+    for channel in &mut channels {
+        channel.long = LongSender::open(Arc::clone(&interfaces), name, index)
+            .map_err(context.to("open its sockets for super-frames"))?;
+    }
     interfaces.set_up(name, true).map_err(context.to("set it up"))?;
     for channel in &channels {
         // A socket that is bound while the interface is down begins with that error.
         packet::take_error(&*channel.socket());
     }
-    Ok(OpenPacket { interfaces: Arc::new(interfaces), index, channels })
+    Ok(OpenPacket { interfaces, index, channels })
 }
 
 /// Sockets that receive nothing until all of them are ready, so that no frame comes twice.
-fn channels(index: u32, queues: usize, (mtu, whole): (u32, bool)) -> io::Result<Vec<Channel>> {
+fn channels(index: u32, queues: usize, mtu: u32) -> io::Result<Vec<Channel>> {
     let sockets = (0..queues).map(|_| socket(index)).collect::<io::Result<Vec<_>>>()?;
     if queues > 1 {
         let program = steer::fanout_program();
@@ -153,20 +154,9 @@ fn channels(index: u32, queues: usize, (mtu, whole): (u32, bool)) -> io::Result<
         let out = TxRing::new(&sender, SEND_SLOTS, ROOM)?;
         packet::bind(&sender, index, Protocol::None)?;
         let receiver = Receiver::new(socket, ring);
-        let long = whole.then(|| long(index)).transpose()?;
-        Ok(Channel { receiver, sender, ring: out, long, mtu: mtu as usize })
+        Ok(Channel { receiver, sender, ring: out, long: None, mtu: mtu as usize })
     };
     sockets.into_iter().map(make).collect()
-}
-
-/// The socket that sends super-frames.
-fn long(index: u32) -> io::Result<OwnedFd> {
-    let socket = packet::open()?;
-    packet::offload_header(&socket)?;
-    packet::bypass_qdisc(&socket)?;
-    packet::set_buffers(&socket, SOCKET_BUFFER)?;
-    packet::bind(&socket, index, Protocol::None)?;
-    Ok(socket)
 }
 
 fn socket(index: u32) -> io::Result<(OwnedFd, Ring)> {
@@ -232,18 +222,27 @@ impl PacketQueue {
             // What was given up meanwhile still takes room.
             self.flush(&mut counts);
         }
-        let whole = self.channel.long.is_some();
-        self.cutter.cut(out, pool, &mut counts, |out| whole || !out.header().is_super_frame());
+        let long = self.channel.long.as_ref();
+        self.cutter.cut(out, pool, &mut counts, |own| match long {
+            Some(long) => long.takes(own),
+            None => !own.header().is_super_frame(),
+        });
         for mut own in out.drain(..) {
             let header = own.header();
-            if header.is_super_frame() {
-                // It must not overtake what is in the ring.
-                self.flush(&mut counts);
-                self.send_long(&mut own, header, &mut counts);
-            } else {
+            if !header.is_super_frame() {
                 self.fill(&own, header, &mut counts);
+                pool.put(own.frame);
+                continue;
             }
-            pool.put(own.frame);
+            // It must not overtake what is in the ring.
+            self.flush(&mut counts);
+            let Channel { long, mtu, .. } = &mut self.channel;
+            let fate = long.as_mut().map(|long| long.send(&mut own, *mtu, &mut counts));
+            self.down |= matches!(fate, Some(Fate::Down));
+            match fate {
+                None | Some(Fate::NotTaken) => self.send_cut(own, pool, &mut counts),
+                Some(Fate::Settled | Fate::Down) => pool.put(own.frame),
+            }
         }
         self.flush(&mut counts);
         self.down &= counts.frames == 0;
@@ -268,27 +267,14 @@ impl PacketQueue {
         }
     }
 
-    /// Sends a super-frame; its segments are what the MTU counts for.
-    fn send_long(&mut self, own: &mut Outgoing, header: OffloadHeader, counts: &mut Counts) {
-        let Channel { long, mtu, .. } = &self.channel;
-        let Some(socket) = long else { return counts.too_long += 1 };
-        let segment = usize::from(header.header_size()) + usize::from(header.gso_size());
-        if segment > longest(own.bytes(), *mtu) {
-            counts.too_long += 1;
-            return;
-        }
-        match rustix::net::send(socket, own.with_header(), SendFlags::DONTWAIT) {
-            Ok(_) => {
-                counts.frames += 1;
-                counts.bytes += u64::from(own.len.size());
-            }
-            Err(Errno::AGAIN | Errno::NOMEM) => counts.full += 1,
-            Err(Errno::NOBUFS) if self.is_running() => counts.full += 1,
-            Err(Errno::INVAL | Errno::MSGSIZE) => counts.too_long += 1,
-            Err(_) => {
-                counts.down += 1;
-                self.down = true;
-            }
+    /// Sends a super-frame in its segments, since the interface takes it whole no longer.
+    #[cold]
+    fn send_cut(&mut self, own: Outgoing, pool: &mut Pool, counts: &mut Counts) {
+        let mut segments = vec![own];
+        self.cutter.cut(&mut segments, pool, counts, |_| false);
+        for own in segments {
+            self.fill(&own, own.header(), counts);
+            pool.put(own.frame);
         }
     }
 

@@ -18,7 +18,7 @@ pub const HEADER: usize = 10;
 
 /// The checksum is partial.
 const NEEDS_CHECKSUM: u8 = 1;
-/// Kinds of super-frames.
+/// Kinds of super-frames, as the kernel writes them.
 const TCP4: u8 = 1;
 const TCP6: u8 = 4;
 const UDP: u8 = 5;
@@ -43,6 +43,17 @@ pub struct OffloadHeader {
 }
 
 const _: () = assert!(size_of::<OffloadHeader>() == HEADER);
+
+/// Kinds of super-frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// TCP over IPv4.
+    Tcp4,
+    /// TCP over IPv6.
+    Tcp6,
+    /// UDP over either.
+    Udp,
+}
 
 /// What is left open in a frame that came in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -101,9 +112,19 @@ impl OffloadHeader {
         self.kind != 0
     }
 
-    /// Whether the frame is a super-frame of UDP.
-    pub const fn is_udp(&self) -> bool {
-        self.kind & !ECN == UDP
+    /// What kind of super-frame this is; `None` for an ordinary frame.
+    pub const fn kind(&self) -> Option<Kind> {
+        match self.kind & !ECN {
+            TCP4 => Some(Kind::Tcp4),
+            TCP6 => Some(Kind::Tcp6),
+            UDP => Some(Kind::Udp),
+            _ => None,
+        }
+    }
+
+    /// Whether the first segment alone says that the window was reduced.
+    pub const fn is_ecn(&self) -> bool {
+        self.kind & ECN != 0
     }
 
     /// Bytes of payload of each segment; 0 for an ordinary frame.
@@ -208,7 +229,7 @@ mod tests {
         let header = OffloadHeader::of(&datagram.eth(MAC, MAC).build(), 1000).unwrap();
         let words = [62_u16, 1000, 54, 6].map(u16::to_ne_bytes).concat();
         assert_eq!(header.as_bytes(), [&[1, 5], &words[..]].concat());
-        assert!(header.is_udp());
+        assert_eq!((header.kind(), header.is_ecn()), (Some(Kind::Udp), false));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use super::answer;
+use super::features::Command;
 use crate::wire::eth::MacAddr;
 
 /// Longest interface name in bytes.
@@ -304,6 +305,12 @@ impl Interfaces {
         // back through the pointer in the request.
         let channels = unsafe { (&raw const channels).read_volatile() };
         Ok((channels.receive + channels.combined).max(1))
+    }
+
+    /// Has the kernel fill what one of ethtool's longer commands asks for.
+    pub(super) fn ethtool_with<T: Command>(&self, name: &str, command: &mut T) -> io::Result<()> {
+        let place: *mut T = command;
+        self.ask(name, libc::SIOCETHTOOL, |r| r.ifr_ifru.ifru_data = place.cast()).map(drop)
     }
 
     fn ethtool(&self, name: &str, command: u32, data: u32) -> io::Result<u32> {

@@ -5,6 +5,7 @@
 
 pub mod affinity;
 pub mod bpf;
+pub mod features;
 pub mod interface;
 pub mod netlink;
 pub mod netns;

@@ -14,7 +14,7 @@ use super::super::sys::tun::Offloads;
 use crate::frame::{BATCH, Batch, Flags, Frame, HEADROOM, LONG_ROOM, Outgoing, Pool, ROOM, Row};
 use crate::ids::PortId;
 use crate::time::Now;
-use crate::wire::virtio::{self, OffloadHeader, Open};
+use crate::wire::virtio::{self, Kind, OffloadHeader, Open};
 
 /// One worker's share of a TAP.
 #[derive(Debug)]
@@ -138,7 +138,9 @@ impl TapQueue {
         self.read_mail();
         let mut counts = Counts::default();
         let lit = self.lit.load(Ordering::Relaxed);
-        let takes = |out: &Outgoing| self.offloads == Offloads::TcpAndUdp || !out.header().is_udp();
+        let takes = |out: &Outgoing| {
+            self.offloads == Offloads::TcpAndUdp || out.header().kind() != Some(Kind::Udp)
+        };
         self.cutter.cut(out, pool, &mut counts, takes);
         for mut out in out.drain(..) {
             let sent = if lit && !self.gone {

@@ -4,6 +4,7 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use super::support::*;
 use crate::frame::{Flags, Row};
+use crate::io::sys::interface::Offload;
 use crate::io::{LinkState, PacketSpec, Port, PortKind, PortSpec, Queue, sys};
 use crate::time::Span;
 use crate::wire::build::{Packet, TcpFields};
@@ -187,6 +188,59 @@ fn super_frames_cross_veth_in_order_with_what_is_sent_around_them() {
         // Segments that are longer than the MTU are refused.
         let counts = worker.send_mixed(&[(tcp(20_000, TagStack::UNTAGGED), 1600)]);
         assert_eq!((counts.frames, counts.too_long), (0, 1));
+    });
+}
+
+/// A super-frame of `size` bytes in all, and what comes out of it.
+fn super_frame(size: usize, is_udp: bool) -> ((Vec<u8>, u16), Vec<Vec<u8>>) {
+    let addresses = ([10, 9, 0, 1], [10, 9, 0, 2]);
+    let packet = Packet::ip4(addresses.0, addresses.1);
+    let fields = TcpFields { src: 1000, dst: 80, seq: 7, ..TcpFields::default() };
+    let packet = match is_udp {
+        true => packet.udp(1000, 80, &vec![7; size - 42]),
+        false => packet.tcp(fields, &vec![7; size - 54]),
+    };
+    let frame = packet.partial_checksum().eth(FAR, NEAR).build();
+    assert_eq!(frame.len(), size);
+    let (gso_size, flags) = (1448, Flags::PARTIAL_CHECKSUM);
+    let segments = closed(&frame, &Row { gso_size, flags, ..Row::default() });
+    ((frame, gso_size), segments)
+}
+
+#[test]
+fn super_frames_are_cut_before_a_veth_that_does_not_take_them() {
+    in_namespace(|net| {
+        net.veth("a", "b");
+        let (_port, mut far) = open_one();
+        let kind = PortKind::Packet(PacketSpec::new("a"));
+        let (_near, mut queues) = Port::open(PortSpec { kind, queues: 1 }).unwrap();
+        let mut near = Worker::new(queues.remove(0));
+        let mut cross = |is_udp, size, whole| {
+            let (own, segments) = super_frame(size, is_udp);
+            let before = far.whole;
+            // Behind a plain one, that it may not overtake.
+            let (first, _) = super_frame(100, is_udp);
+            let counts = near.send_mixed(&[(first.0.clone(), 0), own]);
+            let sent = if whole { 2 } else { 1 + segments.len() };
+            assert_eq!((counts.frames as usize, counts.full), (sent, 0), "{counts:?}");
+            assert_eq!(counts.split as usize, if whole { 0 } else { segments.len() - 1 });
+            let flags = Flags::PARTIAL_CHECKSUM;
+            let expected = [closed(&first.0, &Row { flags, ..Row::default() }), segments].concat();
+            assert!(far.expect(expected.len(), |_| true) == expected);
+            assert_eq!(far.whole - before, usize::from(whole));
+        };
+        cross(false, 30_000, true);
+        cross(true, 30_000, true);
+        cross(false, 65_535, true);
+        // Longer ones the kernel cuts before any interface.
+        cross(false, 65_549, false);
+        net.interfaces.set_offload("a", Offload::Tso, false).unwrap();
+        cross(false, 30_000, false);
+        cross(true, 30_000, true);
+        // Without checksums there is no segmentation either.
+        net.interfaces.set_offload("a", Offload::TransmitChecksum, false).unwrap();
+        cross(true, 30_000, false);
+        cross(false, 30_000, false);
     });
 }
 
