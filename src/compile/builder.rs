@@ -19,7 +19,6 @@ use crate::model::limits::LINK_MTU;
 use crate::model::{Model, PortName};
 use crate::neighbour::Words;
 use crate::police::{Policer, Rate};
-use crate::tables::next_hop::Counted;
 use crate::tables::{
     Adjacency, Attachment, Classifier, CrossConnect, Gateway, LinkPolicer, NextHop, PathGroup,
     PortEntry, Role, Tables, Waiting, deal_shards,
@@ -182,7 +181,7 @@ impl<'a> Builder<'a> {
 
     /// Notes that packets to this adjacency would have taken `gateway` without FastPath.
     pub(super) fn bypasses(&mut self, adjacency: AdjacencyId, gateway: GatewayId) {
-        self.adjacencies[adjacency.index()].counted = Counted::past(gateway);
+        self.adjacencies[adjacency.index()].bypass(gateway);
     }
 
     /// The group of these paths, best tier first, made at first mention.

@@ -43,7 +43,7 @@ pub(super) const LEAVES: usize = 1 << 26;
 const SIDE_BY_SIDE: usize = 64;
 
 /// One of something for each of these.
-type Block<T> = [T; SIDE_BY_SIDE];
+pub type Block<T> = [T; SIDE_BY_SIDE];
 
 /// 64 entries of a chunk.
 #[derive(Debug, FromZeros)]
@@ -117,26 +117,33 @@ impl Fib {
     #[inline]
     pub fn lookup(&self, addr: u32) -> NextHopId {
         let entry = match self.wide.get() {
-            Some(wide) => self.below_24(wide.entry(addr), addr),
+            Some(wide) => self.below_24(self.lower(), wide.entry(addr), addr),
             None => self.compact_entry(addr),
         };
         resolve(entry, self.default.load(Relaxed))
     }
 
     /// Looks up each of `addrs` into the same place of `found`; of slices that differ in length the
-    /// shorter one counts. Faster than single look-ups, since the misses of 64 addresses overlap.
+    /// shorter one counts.
     #[inline]
     pub fn lookup_batch(&self, addrs: &[u32], found: &mut [NextHopId]) {
         for (addrs, found) in addrs.chunks(SIDE_BY_SIDE).zip(found.chunks_mut(SIDE_BY_SIDE)) {
             let len = addrs.len().min(found.len());
-            // In arrays of one length, whose places need no check.
             let (mut block, mut hops) = ([0; SIDE_BY_SIDE], [NextHopId(0); SIDE_BY_SIDE]);
             block[..len].copy_from_slice(&addrs[..len]);
-            match self.wide.get() {
-                Some(wide) => self.lookup_wide(wide, &block, &mut hops, len),
-                None => self.lookup_compact(&block, &mut hops, len),
-            }
+            self.lookup_block(&block, &mut hops, len);
             found[..len].copy_from_slice(&hops[..len]);
+        }
+    }
+
+    /// Looks up the first `len` of `addrs` into the same places of `found`. Faster than single
+    /// look-ups, since the misses of 64 addresses overlap; and in arrays of one length places need
+    /// no check.
+    #[inline]
+    pub fn lookup_block(&self, addrs: &Block<u32>, found: &mut Block<NextHopId>, len: usize) {
+        match self.wide.get() {
+            Some(wide) => self.lookup_wide(wide, addrs, found, len),
+            None => self.lookup_compact(addrs, found, len),
         }
     }
 
@@ -151,10 +158,11 @@ impl Fib {
             all |= entries[i];
         }
         if all & CHUNK != 0 {
+            let lower = self.lower();
             for i in 0..len.min(SIDE_BY_SIDE) {
                 let entry = entries[i];
                 let is_chunk = (entry.cast_signed() >> 31).cast_unsigned();
-                let (value, under) = self.chunk_entry(entry & is_chunk, addrs[i] >> 8, 0);
+                let (value, under) = lower.entry(entry & is_chunk, addrs[i] >> 8, 0);
                 entries[i] = (either(value, under) & is_chunk) | (entry & !is_chunk);
             }
         }
@@ -185,31 +193,32 @@ impl Fib {
         found: &mut Block<NextHopId>,
         len: usize,
     ) {
-        let default = self.default.load(Relaxed);
+        let (default, lower) = (self.default.load(Relaxed), self.lower());
         for i in 0..len.min(SIDE_BY_SIDE) {
-            found[i] = resolve(self.below_24(entries[i], addrs[i]), default);
+            found[i] = resolve(self.below_24(lower, entries[i], addrs[i]), default);
         }
     }
 
     /// What the entry of a /24 says of `addr`.
-    #[inline]
-    fn below_24(&self, entry: u32, addr: u32) -> u32 {
+    #[inline(always)]
+    fn below_24(&self, lower: Lower<'_>, entry: u32, addr: u32) -> u32 {
         if entry & CHUNK == 0 {
             return entry;
         }
-        let (value, under) = self.chunk_entry(entry, addr, 0);
+        let (value, under) = lower.entry(entry, addr, 0);
         // Neither: only the levels above know what lies under the chunk.
         if value | under == 0 { self.compact_entry(addr) } else { either(value, under) }
     }
 
     #[inline]
     fn compact_entry(&self, addr: u32) -> u32 {
+        let lower = self.lower();
         let mut entry = self.root_entry(addr);
         let mut under = 0;
         if entry & CHUNK != 0 {
-            (entry, under) = self.chunk_entry(entry, addr >> 8, under);
+            (entry, under) = lower.entry(entry, addr >> 8, under);
             if entry & CHUNK != 0 {
-                (entry, under) = self.chunk_entry(entry, addr, under);
+                (entry, under) = lower.entry(entry, addr, under);
             }
         }
         either(entry, under)
@@ -220,15 +229,11 @@ impl Fib {
         self.root[(addr >> 16) as usize].load(Acquire)
     }
 
-    /// Entry `index` (its low 8 bits) of the chunk that `entry` names, and what lies under it.
+    /// The levels below the first, their places taken out once: a loop that loads words of the
+    /// writer's cannot know that they stay where they are.
     #[inline(always)]
-    fn chunk_entry(&self, entry: u32, index: u32, under: u32) -> (u32, u32) {
-        let group = &self.chunk(entry).0[(index >> 6 & 3) as usize];
-        let shape = group.load();
-        // Runs that begin at or before the entry; at least one, since bit 0 is set.
-        let runs = (shape.starts << (63 - (index & 63))).count_ones();
-        let value = self.leaf(shape.base.wrapping_add(runs).wrapping_sub(1)).load(Acquire);
-        (value, either(shape.under, under))
+    fn lower(&self) -> Lower<'_> {
+        Lower { chunks: &self.chunks, leaves: &self.leaves }
     }
 
     #[inline(always)]
@@ -268,6 +273,27 @@ fn either(entry: u32, under: u32) -> u32 {
 #[inline(always)]
 fn resolve(entry: u32, default: u32) -> NextHopId {
     NextHopId(either(entry, default).saturating_sub(1))
+}
+
+/// The levels below the first.
+#[derive(Clone, Copy)]
+struct Lower<'a> {
+    chunks: &'a [Chunk; CHUNKS],
+    leaves: &'a [AtomicU32; LEAVES],
+}
+
+impl Lower<'_> {
+    /// Entry `index` (its low 8 bits) of the chunk that `entry` names, and what lies under it.
+    #[inline(always)]
+    fn entry(&self, entry: u32, index: u32, under: u32) -> (u32, u32) {
+        let chunk = &self.chunks[entry as usize & (CHUNKS - 1)];
+        let shape = chunk.0[(index >> 6 & 3) as usize].load();
+        // Runs that begin at or before the entry; at least one, since bit 0 is set.
+        let runs = (shape.starts << (63 - (index & 63))).count_ones();
+        let leaf = shape.base.wrapping_add(runs).wrapping_sub(1);
+        let value = self.leaves[leaf as usize & (LEAVES - 1)].load(Acquire);
+        (value, either(shape.under, under))
+    }
 }
 
 /// The writer's side: single words, and values for them.

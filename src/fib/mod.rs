@@ -31,7 +31,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use compact::Fib;
+pub use compact::{Block, Fib};
 pub use error::FibError;
 pub use form::Form;
 pub use prefix::{Prefix4, Prefix6};

@@ -26,7 +26,8 @@ impl Iterator for Bits {
 }
 
 /// The set of the first `len` members.
-const fn first(len: usize) -> u64 {
+#[inline(always)]
+pub const fn first(len: usize) -> u64 {
     if len >= BATCH { u64::MAX } else { (1 << len) - 1 }
 }
 
@@ -56,8 +57,9 @@ pub struct Batch {
     dropped: u64,
     /// Bytes of all that were pushed.
     bytes: u64,
-    /// Bits in which their arrivals differ from the first one's.
-    spread: u64,
+    /// Bits that any of their arrivals has, and those that all have.
+    ones: u64,
+    common: u64,
     /// Whether one of them is a super-frame, or was seen before.
     odd: bool,
     /// Members in which something is left open.
@@ -77,7 +79,8 @@ impl Default for Batch {
             live: 0,
             dropped: 0,
             bytes: 0,
-            spread: 0,
+            ones: 0,
+            common: u64::MAX,
             odd: false,
             open: 0,
         }
@@ -108,14 +111,17 @@ impl Batch {
         self.open |= u64::from(row.is_open()) << self.len;
         self.len += 1;
         self.bytes = self.bytes.wrapping_add(u64::from(row.len));
-        self.spread |= arrival.0 ^ self.places[0].arrival.0;
+        self.ones |= arrival.0;
+        self.common &= arrival.0;
         self.odd |= row.gso_size != 0 || row.flags != Flags::default();
         Ok(())
     }
 
     /// As [`Batch::push`] for frames of which no more is known than where they begin, how long they
-    /// are, and when they came in; those that do not fit stay. They have no rows until
-    /// [`Batch::settle`]. Returns their bytes.
+    /// are, and when they came in. They have no rows until [`Batch::settle`]. Returns their bytes.
+    ///
+    /// # Panics
+    /// When more frames come than there is room for.
     #[inline(always)]
     pub fn extend(
         &mut self,
@@ -126,15 +132,21 @@ impl Batch {
             self.settle();
             self.port = port;
         }
-        let (mut len, mut bytes, mut spread) = (self.len, 0_u64, 0);
-        for (place, (frame, (off, size), arrival)) in (self.len..BATCH).zip(frames) {
+        let (mut len, mut bytes) = (self.len, 0_u64);
+        let (mut ones, mut common) = (self.ones, self.common);
+        // From within: a ring that wraps around is two loops then.
+        frames.for_each(|(frame, (off, size), arrival)| {
             let size = size.marked();
-            self.places[place] = Place { off, len: size, arrival };
-            self.frames[place] = Some(frame);
+            self.places[len] = Place { off, len: size, arrival };
+            let before = self.frames[len].replace(frame);
+            debug_assert!(before.is_none(), "a place is empty before it is taken");
+            // Not to ask whether there is a frame to drop.
+            std::mem::forget(before);
             bytes = bytes.wrapping_add(u64::from(size));
-            spread |= arrival.0 ^ self.places[0].arrival.0;
-            len = place + 1;
-        }
+            ones |= arrival.0;
+            common &= arrival.0;
+            len = len.wrapping_add(1);
+        });
         let new = first(len) & !first(self.len);
         self.live |= new;
         self.bare |= new;
@@ -143,7 +155,7 @@ impl Batch {
             bytes = self.extend_open(new);
         }
         self.bytes = self.bytes.wrapping_add(bytes);
-        self.spread |= spread;
+        (self.ones, self.common) = (ones, common);
         bytes
     }
 
@@ -213,7 +225,7 @@ impl Batch {
 
     /// When all frames that were pushed came in; none where they did at several times.
     pub fn arrival(&self) -> Option<Now> {
-        (self.spread == 0).then_some(self.places[0].arrival)
+        (self.ones == self.common).then_some(Now(self.ones))
     }
 
     /// Frames that were pushed and not cleared, whatever became of them.
@@ -338,7 +350,7 @@ impl Batch {
         self.live = 0;
         self.dropped = 0;
         self.bytes = 0;
-        self.spread = 0;
+        (self.ones, self.common) = (0, u64::MAX);
         self.odd = false;
         self.bare = 0;
         self.open = 0;

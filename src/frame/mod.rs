@@ -7,7 +7,7 @@ pub mod pool;
 pub mod row;
 pub mod verdict;
 
-pub use batch::{BATCH, Batch, Bits};
+pub use batch::{BATCH, Batch, Bits, first};
 pub use outgoing::{Length, Outgoing};
 pub use pool::{FRAME_SIZE, Frame, HEADROOM, LONG_ROOM, Memory, Pool, ROOM};
 pub use row::{Flags, Row};

@@ -63,6 +63,9 @@ pub struct Outgoing {
     pub len: Length,
     /// Place in its batch of the packet that caused it; a replay sends in this order.
     pub order: u8,
+    /// Not 0 where `at` is when it arrives where it is sent to; else that is when it is received.
+    /// No bool: its spare values would tell a frame from none, where the frame itself does.
+    dated: u8,
     /// When the packet that caused it came in.
     pub at: Now,
 }
@@ -74,7 +77,7 @@ impl Outgoing {
     #[inline(always)]
     pub fn new(frame: Frame, row: &Row) -> Self {
         let Row { off, len, order, arrival, .. } = *row;
-        let mut out = Self { frame, off, len: Length(len), order, at: arrival };
+        let mut out = Self { frame, off, len: Length(len), order, dated: 0, at: arrival };
         if row.is_open() {
             out.leave_open(row.gso_size);
         }
@@ -86,7 +89,25 @@ impl Outgoing {
     pub fn closed(frame: Frame, row: &Row) -> Self {
         debug_assert!(!row.is_open(), "nothing is left open");
         let Row { off, len, order, arrival, .. } = *row;
-        Self { frame, off, len: Length(len), order, at: arrival }
+        Self { frame, off, len: Length(len), order, dated: 0, at: arrival }
+    }
+
+    /// A frame that goes out as it stands.
+    #[inline(always)]
+    pub const fn whole(frame: Frame, (off, len): (u16, Length), order: u8, at: Now) -> Self {
+        Self { frame, off, len, order, dated: 0, at }
+    }
+
+    /// Lets it arrive at this time, on media that keep it; when it is received with `None`.
+    #[must_use]
+    pub fn arriving(self, arrival: Option<Now>) -> Self {
+        Self { dated: u8::from(arrival.is_some()), at: arrival.unwrap_or(self.at), ..self }
+    }
+
+    /// When it arrives, if it was received at `now`.
+    #[inline(always)]
+    pub const fn arrival(&self, now: Now) -> Now {
+        if self.dated != 0 { self.at } else { now }
     }
 
     /// A frame in which nothing is left open, `len` bytes from `off`.
@@ -95,7 +116,7 @@ impl Outgoing {
     /// When `len` is no size of a frame.
     pub fn plain(frame: Frame, off: u16, len: usize, at: Now) -> Self {
         let len = u32::try_from(len).expect("a frame is short");
-        Self { frame, off, len: Length(len), order: 0, at }
+        Self { frame, off, len: Length(len), order: 0, dated: 0, at }
     }
 
     /// The bytes to transmit.

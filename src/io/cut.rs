@@ -2,7 +2,7 @@
 //! segments, before a medium that cannot do it.
 
 use super::port::Counts;
-use crate::frame::{HEADROOM, Outgoing, Pool};
+use crate::frame::{HEADROOM, Length, Outgoing, Pool};
 use crate::wire::offload::complete_l4;
 use crate::wire::segment::Segments;
 
@@ -61,8 +61,8 @@ fn close(mut own: Outgoing, out: &mut Vec<Outgoing>, pool: &mut Pool, counts: &m
         match segments.write(i, &mut frame[HEADROOM..]) {
             Some(size) => {
                 let off = u16::try_from(HEADROOM).expect("small");
-                let plain = Outgoing::plain(frame, off, size, own.at);
-                out.push(Outgoing { order: own.order, ..plain });
+                let len = Length::of(u32::try_from(size).expect("a frame is short"));
+                out.push(Outgoing::whole(frame, (off, len), own.order, own.at));
             }
             None => {
                 counts.too_long += 1;

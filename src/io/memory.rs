@@ -14,43 +14,15 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::poll::Bell;
 use super::port::{Counts, LinkState};
-use crate::frame::{Batch, Frame, Length, Outgoing, Pool};
+use crate::frame::{Batch, Length, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::time::Now;
-
-/// A frame under way: an [`Outgoing`] and whether its time is when it arrives, where that is not
-/// "when it is received". Field by field, so that a parcel is no larger than what is in it.
-#[derive(Debug)]
-struct Parcel {
-    frame: Frame,
-    off: u16,
-    len: Length,
-    order: u8,
-    dated: bool,
-    at: Now,
-}
-
-const _: () = assert!(size_of::<Parcel>() == size_of::<Outgoing>());
-
-impl Parcel {
-    #[inline(always)]
-    fn new(out: Outgoing, arrival: Option<Now>) -> Self {
-        let Outgoing { frame, off, len, order, at } = out;
-        Self { frame, off, len, order, dated: arrival.is_some(), at: arrival.unwrap_or(at) }
-    }
-
-    #[inline(always)]
-    fn open(self) -> Outgoing {
-        let Self { frame, off, len, order, at, .. } = self;
-        Outgoing { frame, off, len, order, at }
-    }
-}
 
 /// One side's two rings of one queue pair.
 #[derive(Debug)]
 struct Half {
-    incoming: Consumer<Parcel>,
-    outgoing: Producer<Parcel>,
+    incoming: Consumer<Outgoing>,
+    outgoing: Producer<Outgoing>,
 }
 
 /// One side of a cable.
@@ -175,8 +147,9 @@ impl MemoryQueue {
             return counts;
         }
         let chunk = self.half.incoming.read_chunk(waiting).expect("as many frames wait");
-        let frames = chunk.into_iter().map(|Parcel { frame, off, len, dated, at, .. }| {
-            (frame, (off, len), if dated { at } else { now })
+        let frames = chunk.into_iter().map(|own| {
+            let arrival = own.arrival(now);
+            (own.frame, (own.off, own.len), arrival)
         });
         counts.bytes = batch.extend(port, frames);
         counts.frames = u32::try_from(waiting).expect("a batch is short");
@@ -195,9 +168,8 @@ impl MemoryQueue {
         }
         let sent = self.half.outgoing.slots().min(out.len());
         let chunk = self.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
-        chunk.fill_from_iter(out.drain(..sent).map(|out| {
+        chunk.fill_from_iter(out.drain(..sent).inspect(|out| {
             counts.bytes = counts.bytes.wrapping_add(u64::from(out.len.marked()));
-            Parcel::new(out, None)
         }));
         counts.bytes &= Length::MARK - 1;
         counts.frames = u32::try_from(sent).expect("a batch is short");
@@ -253,15 +225,15 @@ impl End {
         if self.0.is_down() {
             return Err(out);
         }
-        let pushed = self.0.half.outgoing.push(Parcel::new(out, arrival));
-        pushed.map_err(|rtrb::PushError::Full(parcel)| parcel.open())?;
+        let out = out.arriving(arrival);
+        self.0.half.outgoing.push(out).map_err(|rtrb::PushError::Full(out)| out)?;
         self.0.far_bell().ring();
         Ok(())
     }
 
     /// Takes the oldest frame that the port sent.
     pub fn pop(&mut self) -> Option<Outgoing> {
-        self.0.half.incoming.pop().ok().map(Parcel::open)
+        self.0.half.incoming.pop().ok()
     }
 
     /// Sends frames to the port, in order, until its ring is full; what does not fit stays in
@@ -272,7 +244,7 @@ impl End {
         }
         let sent = self.0.half.outgoing.slots().min(out.len());
         let chunk = self.0.half.outgoing.write_chunk_uninit(sent).expect("there is room for them");
-        chunk.fill_from_iter(out.drain(..sent).map(|out| Parcel::new(out, None)));
+        chunk.fill_from_iter(out.drain(..sent));
         if sent > 0 {
             self.0.far_bell().ring();
         }
@@ -281,10 +253,10 @@ impl End {
 
     /// Shows up to `most` of the frames that the port sent to `take`, the oldest first; returns how
     /// many.
-    pub fn pop_all(&mut self, most: usize, mut take: impl FnMut(Outgoing)) -> usize {
+    pub fn pop_all(&mut self, most: usize, take: impl FnMut(Outgoing)) -> usize {
         let waiting = self.0.half.incoming.slots().min(most);
         let chunk = self.0.half.incoming.read_chunk(waiting).expect("as many frames wait");
-        chunk.into_iter().for_each(|parcel| take(parcel.open()));
+        chunk.into_iter().for_each(take);
         waiting
     }
 

@@ -32,34 +32,37 @@ impl NeighbourState {
     }
 }
 
-/// A neighbour's MAC address (low 48 bits) and state (the two bits above).
+/// A neighbour's MAC address and state: eight bytes in memory, the address, the state, and a zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Word(u64);
+
+/// The bytes of a word behind the address.
+const STATE: u64 = u64::from_ne_bytes([0, 0, 0, 0, 0, 0, 0xff, 0xff]);
 
 impl Word {
     /// A word of these; the address counts in [`NeighbourState::Reachable`] only.
     pub const fn new(mac: MacAddr, state: NeighbourState) -> Self {
         let [a, b, c, d, e, f] = mac.0;
-        Self(u64::from_be_bytes([0, state as u8, a, b, c, d, e, f]))
+        Self(u64::from_ne_bytes([a, b, c, d, e, f, state as u8, 0]))
     }
 
     /// The MAC address; zero when there is none.
     #[inline(always)]
     pub const fn mac(self) -> MacAddr {
-        let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
+        let [a, b, c, d, e, f, ..] = self.0.to_ne_bytes();
         MacAddr([a, b, c, d, e, f])
     }
 
-    /// The MAC address as the first six of eight bytes, in network order; two zeroes follow.
+    /// The MAC address as the first six of eight bytes in memory; two zeroes follow.
     #[inline(always)]
     pub const fn mac_in_front(self) -> u64 {
-        self.0 << 16
+        self.0 & !STATE
     }
 
     /// The state.
     #[inline(always)]
     pub const fn state(self) -> NeighbourState {
-        match (self.0 >> 48) & 3 {
+        match self.0.to_ne_bytes()[6] {
             0 => NeighbourState::Incomplete,
             1 => NeighbourState::Reachable,
             2 => NeighbourState::Failed,
@@ -70,8 +73,9 @@ impl Word {
     /// Whether frames can be sent to [`Word::mac`].
     #[inline(always)]
     pub const fn is_reachable(self) -> bool {
-        // Nothing stands above the state.
-        self.0 >> 48 == NeighbourState::Reachable as u64
+        const REACHABLE: u64 =
+            u64::from_ne_bytes([0, 0, 0, 0, 0, 0, NeighbourState::Reachable as u8, 0]);
+        self.0 & STATE == REACHABLE
     }
 }
 

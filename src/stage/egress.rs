@@ -34,7 +34,7 @@ pub fn run(cx: &Context<'_>, batch: &Batch, set: u64) -> Asked {
         asked.nsg |= u64::from(adjacency.nsg.is_some()) << i;
         asked.police |= u64::from(adjacency.police.is_some()) << i;
         asked.big |= u64::from(row.ip_len > adjacency.mtu) << i;
-        past |= u64::from(adjacency.counted.gateway().is_some()) << i;
+        past |= u64::from(adjacency.exit.counted().gateway().is_some()) << i;
     }
     // A super-frame is as big as its longest segment.
     for i in Bits(set & batch.open()) {
@@ -76,7 +76,7 @@ fn bypassed(tables: &Tables, row: &Row) -> Option<GatewayId> {
     if !from_onprem || row.flags.any(Flags::VIA_GATEWAY.with(Flags::POLICED)) {
         return None;
     }
-    tables.adjacency(adjacency_of(row)).counted.gateway()
+    tables.adjacency(adjacency_of(row)).exit.counted().gateway()
 }
 
 #[inline(always)]

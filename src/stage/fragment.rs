@@ -91,8 +91,13 @@ fn pieces(
         let ip_len = piece.write(&mut frame);
         let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..*row };
         dress(&mut frame, &mut out, adjacency, mac);
-        meter(cx.counters, adjacency.counted.meter(), Direction::ToOnprem, (1, u64::from(ip_len)));
-        cx.out.send::<false>(adjacency.port, frame, &out);
+        meter(
+            cx.counters,
+            adjacency.exit.counted().meter(),
+            Direction::ToOnprem,
+            (1, u64::from(ip_len)),
+        );
+        cx.out.send::<false>(adjacency.exit.port(), frame, &out);
     }
     pieces
 }

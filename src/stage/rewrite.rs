@@ -71,8 +71,8 @@ fn routed_as<const OPEN: bool>(cx: &mut Context<'_>, batch: &mut Batch, set: u64
         let (mut frame, row) = batch.take_frame(i);
         dress(&mut frame, row, adjacency, mac);
         let figures = (1 + more, u64::from(row.ip_len) + extra);
-        meter(cx.counters, adjacency.counted.meter(), Direction::ToOnprem, figures);
-        cx.out.send::<OPEN>(adjacency.port, frame, row);
+        meter(cx.counters, adjacency.exit.counted().meter(), Direction::ToOnprem, figures);
+        cx.out.send::<OPEN>(adjacency.exit.port(), frame, row);
     }
 }
 
@@ -103,7 +103,7 @@ pub fn unresolved(
 pub fn dress(frame: &mut Frame, row: &mut Row, adjacency: &Adjacency, mac: MacAddr) {
     let l3 = usize::from(row.l3);
     frame[l3 - HEADER_ROOM..l3].copy_from_slice(&adjacency.header);
-    let size = u16::from(adjacency.header_size);
+    let size = u16::from(adjacency.exit.header_size());
     let start = usize::from(row.l3 - size);
     frame[start..start + 6].copy_from_slice(&mac.0);
     row.off = row.l3 - size;

@@ -7,6 +7,7 @@
 pub mod attachment;
 pub mod classifier;
 pub mod counters;
+pub mod exit;
 pub mod gateway;
 pub mod next_hop;
 pub mod waiting;

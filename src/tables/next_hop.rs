@@ -1,10 +1,10 @@
 //! Where a prefix leads.
 
 use super::attachment::{Attachment, Role};
+use super::exit::{Asked, Counted, Exit};
 use crate::frame::DropReason;
 use crate::ids::{
-    AdjacencyId, AttachmentId, GatewayId, MeterId, NeighbourId, NsgId, PathGroupId, PolicerId,
-    PortId,
+    AdjacencyId, AttachmentId, GatewayId, NeighbourId, NsgId, PathGroupId, PolicerId,
 };
 use crate::neighbour::{NeighbourState, Words};
 use crate::wire::eth::{self, MacAddr};
@@ -43,12 +43,8 @@ pub const HEADER_ROOM: usize = MAX_L2;
 pub struct Adjacency {
     /// Ethernet header with tags at the end of the room, destination left zero.
     pub header: [u8; HEADER_ROOM],
-    /// Bytes of `header` in use.
-    pub header_size: u8,
-    /// Who counts packets to this neighbour.
-    pub counted: Counted,
-    /// Port to send by.
-    pub port: PortId,
+    /// Port to send by, bytes of `header` in use, who counts and who is asked.
+    pub exit: Exit,
     /// Attachment that the neighbour is on.
     pub attachment: AttachmentId,
     /// Largest IP packet in bytes.
@@ -63,42 +59,6 @@ pub struct Adjacency {
     pub police: Option<PolicerId>,
 }
 
-/// Who counts packets on the way out to a neighbour: nobody, a meter, or a gateway; in one number,
-/// since packets that follow each other are compared by it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted(u32);
-
-impl Counted {
-    /// Nobody.
-    pub const NOBODY: Counted = Counted(0);
-    const OUT: u32 = 1 << 16;
-    const PAST: u32 = 2 << 16;
-
-    /// The meter of a link towards on-premises.
-    pub const fn out(id: MeterId) -> Self {
-        Self(Self::OUT | id.0 as u32)
-    }
-
-    /// The gateway that packets from on-premises would have taken.
-    pub const fn past(id: GatewayId) -> Self {
-        Self(Self::PAST | id.0 as u32)
-    }
-
-    /// The meter, if it is one.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
-    pub fn meter(self) -> Option<MeterId> {
-        (self.0 & Self::OUT != 0).then_some(MeterId(self.0 as u16))
-    }
-
-    /// The gateway, if it is one.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "the lower half is the id")]
-    pub fn gateway(self) -> Option<GatewayId> {
-        (self.0 & Self::PAST != 0).then_some(GatewayId(self.0 as u16))
-    }
-}
-
 const _: () = assert!(size_of::<Adjacency>() == 64);
 
 impl Adjacency {
@@ -110,7 +70,7 @@ impl Adjacency {
     ) -> Option<Self> {
         let (own_mac, _) = attachment.own()?;
         let mut header = [0; HEADER_ROOM];
-        let size = eth::HEADER + attachment.tags.size();
+        let size = u8::try_from(eth::HEADER + attachment.tags.size()).expect("22 bytes at most");
         let kind = eth::ether_type::IP4;
         attachment
             .tags
@@ -118,9 +78,7 @@ impl Adjacency {
             .expect("two tags fit");
         let mut adjacency = Self {
             header,
-            header_size: u8::try_from(size).expect("22 bytes at most"),
-            counted: Counted::NOBODY,
-            port: attachment.port,
+            exit: Exit::new(attachment.port, size, Counted::NOBODY, Asked::default()),
             attachment: id,
             mtu: attachment.mtu,
             neighbour,
@@ -139,9 +97,17 @@ impl Adjacency {
             Role::Subnet(side) => (side.nsg, None),
             Role::CrossConnect(_) | Role::Service(_) | Role::Closed => (None, None),
         };
-        if let (Role::Peering(_), Some(meter)) = (&attachment.role, attachment.meter) {
-            self.counted = Counted::out(meter);
-        }
+        let counted = match (&attachment.role, attachment.meter) {
+            (Role::Peering(_), Some(meter)) => Counted::out(meter),
+            _ => self.exit.counted(),
+        };
+        let asked = Asked { group: self.nsg.is_some(), police: self.police.is_some() };
+        self.exit = Exit::new(self.exit.port(), self.exit.header_size(), counted, asked);
+    }
+
+    /// Packets to this neighbour would have taken `gateway` without FastPath.
+    pub fn bypass(&mut self, gateway: GatewayId) {
+        self.exit = self.exit.counted_by(Counted::past(gateway));
     }
 }
 

@@ -68,15 +68,15 @@ pub fn pseudo_header(src: u32, dst: u32, proto: u8, l4_len: u16) -> u64 {
     u64::from(src) + u64::from(dst) + u64::from(proto) + u64::from(l4_len)
 }
 
-/// The header checksum of an IPv4 packet whose time to live got `hops` less: what
-/// [`Delta::word`] makes of it, with the one case of it that can be (RFC 1141 as mended by
-/// RFC 1624: a sum never becomes all ones).
+/// The header checksum, as it stands in the header, of an IPv4 packet whose time to live got `hops`
+/// less: what [`Delta::word`] makes of it, with the one case of it that can be (RFC 1141 as mended
+/// by RFC 1624: a sum never becomes all ones). In the machine's own byte order (RFC 1071 2 B).
 #[inline(always)]
 #[must_use]
 #[expect(clippy::cast_possible_truncation, reason = "a carry is folded back in")]
-pub const fn less_time(field: u16, hops: u8) -> u16 {
-    let sum = field as u32 + ((hops as u32) << 8);
-    (sum + (sum >= 0xffff) as u32) as u16
+pub const fn less_time(field: [u8; 2], hops: u8) -> [u8; 2] {
+    let sum = u16::from_ne_bytes(field) as u32 + u16::from_ne_bytes([hops, 0]) as u32;
+    ((sum + (sum >= 0xffff) as u32) as u16).to_ne_bytes()
 }
 
 /// A pending change to checksums: the sum of `!old + new` over all words that changed
@@ -146,5 +146,14 @@ mod tests {
     fn rfc_1624_example() {
         // RFC 1624 section 4: HC = DD2F, m = 5555, m' = 3285 gives 0000.
         assert_eq!(Delta::NONE.word(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+    }
+
+    #[test]
+    fn less_time_is_what_rfc_1624_makes_of_it() {
+        for (field, hops) in (0..0xffff_u16).flat_map(|field| [(field, 1), (field, 2)]) {
+            let (old, new) = (0x4006, 0x4006 - (u16::from(hops) << 8));
+            let found = u16::from_be_bytes(less_time(field.to_be_bytes(), hops));
+            assert_eq!(found, Delta::NONE.word(old, new).apply(field), "{field:04x} {hops}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Which frames cross the provider's edge as they are, but for their tags? IPv4 of any kind: nothing
 //! there looks behind the tags.
 
+use super::Purse;
 use super::place::{Crossed, head};
-use super::{Purse, Ready};
 use crate::frame::{Batch, Bits, Length, Outgoing};
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, meter};
@@ -22,28 +22,34 @@ pub(super) fn all<const L2: usize>(
         return seen;
     }
     send::<L2>(cx, batch, place, purse, going);
-    meter(cx.counters, place.meter, place.cross.direction, (figures.len as u64, figures.bytes));
+    meter(cx.counters, place.meter, place.cross.direction, figures);
     seen
 }
 
+/// Packets, and their bytes behind the header.
+type Figures = (u64, u64);
+
 /// All that came in at the place, those of them that cross, and how much that is.
 #[inline(never)]
-fn choose<const L2: usize>(batch: &mut Batch, place: &Crossed<'_>, set: u64) -> (u64, u64, Ready) {
-    let (mut seen, mut going, mut figures) = (0, 0, Ready::default());
+fn choose<const L2: usize>(
+    batch: &mut Batch,
+    place: &Crossed<'_>,
+    set: u64,
+) -> (u64, u64, Figures) {
+    let (mut seen, mut going, mut bytes_behind) = (0, 0_u64, 0_u64);
     for i in Bits(set) {
         let (frame, bytes) = batch.bare(i);
         if !place.pattern.has(head(frame, bytes.off)) {
             continue;
         }
         seen |= 1 << i;
-        let size = u64::from(bytes.len).wrapping_sub(L2 as u64);
         if bytes.len as usize >= L2 {
             going |= 1 << i;
-            figures.len = figures.len.wrapping_add(1);
-            figures.bytes = figures.bytes.wrapping_add(size);
+            let size = u64::from(bytes.len).wrapping_sub(L2 as u64);
+            bytes_behind = bytes_behind.wrapping_add(size);
         }
     }
-    (seen, going, figures)
+    (seen, going, (u64::from(going.count_ones()), bytes_behind))
 }
 
 fn pay<const L2: usize>(
@@ -51,11 +57,11 @@ fn pay<const L2: usize>(
     purse: &Purse,
     policer: &LinkPolicer,
     going: u64,
-    figures: Ready,
+    figures: Figures,
 ) -> bool {
     let size = u32::try_from(L2).expect("22 at most");
     let sizes = Bits(going).map(|i| batch.bare(i).1.len.wrapping_sub(size));
-    let cost = sizes_cost(policer, (figures.len as u64, figures.bytes), sizes);
+    let cost = sizes_cost(policer, figures, sizes);
     purse.affords(policer) && policer.bucket.admit(purse.arrival, cost)
 }
 
@@ -77,7 +83,7 @@ fn send<const L2: usize>(
         let behind = (bytes.len as usize).wrapping_sub(L2);
         let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u32);
         let len = Length::of(len);
-        port.push(Outgoing { frame, off, len, order: i as u8, at: purse.arrival });
+        port.push(Outgoing::whole(frame, (off, len), i as u8, purse.arrival));
     }
     batch.let_go(going);
 }

@@ -1,19 +1,23 @@
 //! What is kept of a batch's packets from one question to the next: for each fact a list of its own,
 //! so that a loop touches only what it asks about.
 
-use super::plain;
 use super::translate::Crossing;
+use super::{place, plain};
 use crate::flow::{Key, Tuple};
-use crate::frame::BATCH;
+use crate::frame::{BATCH, Batch, Bits};
 use crate::ids::{AdjacencyId, NextHopId};
 use crate::neighbour::Word;
+use crate::tables::exit::Exits;
 
 /// Plain packets.
 #[derive(Debug)]
 pub(super) struct Picked {
     pub(super) dst: [u32; BATCH],
-    /// What the destinations lead to.
+    /// What the destinations lead to: next hops, their adjacencies, and the words of these, with
+    /// the neighbours' MAC addresses.
     pub(super) hops: [NextHopId; BATCH],
+    pub(super) adjacencies: [AdjacencyId; BATCH],
+    pub(super) words: [Word; BATCH],
     /// IPv4 total length.
     pub(super) ip_len: [u16; BATCH],
     pub(super) ttl: [u8; BATCH],
@@ -33,73 +37,48 @@ impl Picked {
         self.tuples[k % BATCH] = tuple;
         self.hash[k % BATCH] = crate::flow::hash5(seed, src, dst, sport, dport, proto);
     }
-}
 
-/// Packets that nothing stands in the way of.
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// The neighbour's word, with its MAC address.
-    pub(super) words: [Word; BATCH],
-    pub(super) adjacencies: [AdjacencyId; BATCH],
-    /// IPv4 total length.
-    pub(super) ip_len: [u16; BATCH],
-    /// Place in the batch.
-    pub(super) at: [u8; BATCH],
-    /// Which of those that were picked.
-    pub(super) picked: [u8; BATCH],
-}
-
-impl Leaving {
-    /// Puts packet `k` of those that were picked at place `n`.
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
-    pub(super) fn put(
-        &mut self,
-        n: usize,
-        (k, at, ip_len): (usize, u8, u16),
-        (adjacency, word): (AdjacencyId, Word),
-    ) {
-        let n = n % BATCH;
-        self.words[n] = word;
-        self.adjacencies[n] = adjacency;
-        self.ip_len[n] = ip_len;
-        self.at[n] = at;
-        self.picked[n] = k as u8;
+    /// Bytes of the packets of `set`, from the IP header on.
+    pub(super) fn bytes(&self, set: u64) -> u64 {
+        Bits(set).fold(0, |sum: u64, k| sum.wrapping_add(u64::from(self.ip_len[k])))
     }
 
-    /// Moves the packet at `from` to `to`.
+    /// As [`Picked::read_flow`], of its frame in the batch.
     #[inline(always)]
-    pub(super) fn shift(&mut self, from: usize, to: usize) {
-        let (from, to) = (from % BATCH, to % BATCH);
-        self.words[to] = self.words[from];
-        self.adjacencies[to] = self.adjacencies[from];
-        self.ip_len[to] = self.ip_len[from];
-        self.at[to] = self.at[from];
-        self.picked[to] = self.picked[from];
+    pub(super) fn read_flow_of<const L2: usize>(&mut self, k: usize, batch: &Batch, seed: u64) {
+        let (frame, bytes) = batch.bare(usize::from(self.at[k % BATCH]) % BATCH);
+        self.read_flow::<L2>(k, place::head(frame, bytes.off), seed);
     }
 }
 
-/// How many packets of a list go on, and their bytes.
+/// Those of the packets that were picked that nothing stands in the way of.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ready {
-    pub(super) len: usize,
+    pub(super) set: u64,
+    /// Their bytes from the IP header on.
     pub(super) bytes: u64,
-    /// Whether a security group has to be asked about some of them.
-    pub(super) grouped: bool,
+    /// Their ways out; those of packets that were ready before may be among them.
+    pub(super) exits: Exits,
 }
 
 impl Ready {
-    /// One more, of this length.
+    /// Packet `k` too, of this length.
     #[inline(always)]
-    pub(super) fn add(&mut self, ip_len: u16) {
-        self.len = self.len.wrapping_add(1);
+    pub(super) fn add(&mut self, k: usize, ip_len: u16) {
+        self.set |= 1 << k;
         self.bytes = self.bytes.wrapping_add(u64::from(ip_len));
     }
 
-    /// Its length as a place that a list has.
+    /// How many there are.
     #[inline(always)]
-    pub(super) fn end(&self) -> usize {
-        self.len.min(BATCH)
+    pub(super) fn len(&self) -> u64 {
+        u64::from(self.set.count_ones())
+    }
+
+    /// Those that are in `set` as well.
+    pub(super) fn within(self, set: u64, picked: &Picked) -> Self {
+        let set = self.set & set;
+        Self { set, bytes: picked.bytes(set), ..self }
     }
 }
 
@@ -107,7 +86,6 @@ impl Ready {
 #[derive(Debug)]
 pub(super) struct Lists {
     pub(super) picked: Picked,
-    pub(super) leaving: Leaving,
     pub(super) crossing: [Crossing; BATCH],
     /// Names of the flows that are looked for.
     pub(super) keys: [Key; BATCH],
@@ -120,18 +98,13 @@ impl Default for Lists {
             picked: Picked {
                 dst: [0; BATCH],
                 hops: [NextHopId(0); BATCH],
+                adjacencies: [AdjacencyId(0); BATCH],
+                words: [Word::default(); BATCH],
                 ip_len: [0; BATCH],
                 ttl: [0; BATCH],
                 at: [0; BATCH],
                 tuples: [nothing; BATCH],
                 hash: [0; BATCH],
-            },
-            leaving: Leaving {
-                words: [Word::default(); BATCH],
-                adjacencies: [AdjacencyId(0); BATCH],
-                ip_len: [0; BATCH],
-                at: [0; BATCH],
-                picked: [0; BATCH],
             },
             crossing: [Crossing::NONE; BATCH],
             keys: [Key::new(0, &nothing, 0); BATCH],

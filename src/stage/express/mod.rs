@@ -14,7 +14,7 @@
 //! | `through` | does its gateway let it through |
 //! | `groups` | do the security groups know its flow |
 //! | `leave` | what does it look like on the way out |
-//! | `way_out` | can it leave by what look-up found |
+//! | `way_out` | where does it leave by what look-up found |
 //! | `purse` | does every limit have room for a whole batch |
 //! | `lists` | what is kept of packets from one question to the next |
 //! | `pauses` | is it worth trying |
@@ -41,14 +41,13 @@ mod translate;
 mod way_out;
 
 use super::Context;
-use crate::frame::{BATCH, Batch, Bits};
+use crate::frame::{BATCH, Batch, Bits, first};
 use crate::tables::{NextHop, Tables};
 use crate::wire::{eth, vlan};
 use lists::{Lists, Picked, Ready};
 use pauses::Pauses;
 use place::{Place, Routed};
 use purse::Purse;
-use way_out::{Led, WayOut};
 
 /// How many places a batch's frames are looked at for; what came in elsewhere takes the stages.
 const PLACES: usize = 4;
@@ -131,8 +130,8 @@ fn routed<const L2: usize>(
     if len == 0 || !place.police.is_none_or(affords) {
         return seen;
     }
-    tables.fib(place.vrf).lookup_batch(&picked.dst[..len], &mut picked.hops[..len]);
-    let (ready, mut gateways) = lead(tables, place, purse, &mut cx.out.express.lists, len);
+    tables.fib(place.vrf).lookup_block(&picked.dst, &mut picked.hops, len);
+    let (ready, mut gateways) = way_out::lead(tables, picked, first(len), place.hashed);
     let mut way = leave::Way { place, purse, via: None };
     let ready = in_groups::<L2>(cx, batch, (place, purse), (ready, place.hashed));
     way.leave::<L2>(cx, batch, ready);
@@ -158,7 +157,8 @@ fn in_groups<const L2: usize>(
     (place, purse): (&Routed<'_>, &Purse),
     (ready, hashed): (Ready, bool),
 ) -> Ready {
-    if ready.grouped { groups::ask::<L2>(cx, batch, place, purse, (ready, hashed)) } else { ready }
+    let grouped = place.group.is_some() || ready.exits.asked().group;
+    if grouped { groups::ask::<L2>(cx, batch, place, purse, (ready, hashed)) } else { ready }
 }
 
 /// Picks the plain packets of `set` that came in at `place`; returns all that came in there, and
@@ -194,35 +194,4 @@ fn choose<const L2: usize, const HASHED: bool>(
         }
     }
     (seen, len)
-}
-
-/// Where the first `len` packets that were picked lead by what was looked up: those that are ready
-/// to leave, and, as bits, those for a gateway.
-#[inline(never)]
-fn lead(
-    tables: &Tables,
-    place: &Routed<'_>,
-    purse: &Purse,
-    lists: &mut Lists,
-    len: usize,
-) -> (Ready, u64) {
-    let Lists { picked, leaving, .. } = lists;
-    let (mut ready, mut gateways) = (Ready::default(), 0);
-    let mut way_out = WayOut::new(tables, place, purse);
-    for k in 0..len.min(BATCH) {
-        way_out.prefetch(picked.hops[k]);
-    }
-    for k in 0..len.min(BATCH) {
-        let hash = place.hashed.then(|| picked.hash[k]);
-        match way_out.of(picked.hops[k], picked.ip_len[k], hash) {
-            Some(Led::Out(found)) => {
-                leaving.put(ready.len, (k, picked.at[k], picked.ip_len[k]), found);
-                ready.add(picked.ip_len[k]);
-            }
-            Some(Led::Gateway) => gateways |= 1 << k,
-            None => {}
-        }
-    }
-    ready.grouped = way_out.grouped;
-    (ready, gateways)
 }

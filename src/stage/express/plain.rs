@@ -4,7 +4,7 @@
 pub(super) use super::place::Head;
 use crate::flow::Tuple;
 use crate::nat::{Endpoint, WHOLE};
-use crate::wire::{checksum, proto};
+use crate::wire::proto;
 
 /// Bytes of an IPv4 header without options.
 const IP: usize = crate::wire::ip4::HEADER;
@@ -69,7 +69,7 @@ pub(super) fn size<const L2: usize>(head: &Head, len: u32) -> Option<u16> {
     // Negative where the length does not even hold a header.
     let payload = i32::from(ip_len) - IP_SIZE;
     let l4 = L2 + IP;
-    let is_plain = usize::from(ip_len) <= (len as usize).saturating_sub(L2)
+    let is_plain = usize::from(ip_len) + L2 <= len as usize
         && match protocol::<L2>(head) {
             proto::TCP => {
                 let header = i32::from(head[l4 + 12] >> 4) * 4;
@@ -108,13 +108,13 @@ static ROUTABLE: [bool; 256] = {
     all
 };
 
-/// Whether a header sums up to nothing (RFC 1071): in any byte order, so in the machine's own.
+/// Whether a header that is not all zeroes sums up to nothing (RFC 1071): in any byte order, so in
+/// the machine's own, and in words of any size, whose sum is then a multiple of 2^16 - 1.
 #[inline(always)]
 fn is_sum_right(header: &[u8; IP]) -> bool {
     let long = |at: usize| u64::from_ne_bytes(header[at..at + 8].try_into().expect("eight"));
     let last = u32::from_ne_bytes(header[16..].try_into().expect("four"));
-    let (sum, carry) = long(0).overflowing_add(long(8));
-    // At most two carries, which do not overflow what they come from.
-    let (sum, again) = sum.overflowing_add(u64::from(last).wrapping_add(u64::from(carry)));
-    checksum::fold(sum.wrapping_add(u64::from(again))) == 0xffff
+    let halves = |word: u64| (word >> 32).wrapping_add(word & 0xffff_ffff);
+    let sum = halves(long(0)).wrapping_add(halves(long(8))).wrapping_add(u64::from(last));
+    sum.is_multiple_of(0xffff)
 }

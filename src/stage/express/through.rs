@@ -2,10 +2,10 @@
 //! left to live on both sides of it, while its rates have room.
 
 use super::lists::{Lists, Picked};
-use super::place::{self, Routed};
-use super::{Led, Purse, Ready, WayOut};
+use super::place::Routed;
+use super::{Purse, Ready, way_out};
 use crate::flow::{self, FlowTable, Key};
-use crate::frame::{BATCH, Batch, Bits};
+use crate::frame::{BATCH, Batch, Bits, first};
 use crate::ids::{GatewayId, NextHopId};
 use crate::stage::{Context, Sharded};
 use crate::tables::gateway::{GATEWAY_MTU, Gateway, GatewayLimits};
@@ -34,7 +34,8 @@ pub(super) fn run<const L2: usize>(
         let flows = &mut cx.shards.gateway_flows[id.index()];
         known = of_known_flows(flows, gateway, (purse, lists), known);
     }
-    (tried, lead(tables, gateway, (place, purse), lists, known))
+    look_up(tables, gateway, &mut lists.picked, known);
+    (tried, way_out::lead(tables, &mut lists.picked, known, true).0)
 }
 
 /// Those of `set` that are for the gateway, and those of them that it takes by size and time to
@@ -55,45 +56,29 @@ fn fits<const L2: usize>(
         }
         tried |= 1 << k;
         if !place.hashed {
-            let (frame, bytes) = batch.bare(usize::from(picked.at[k]) % BATCH);
-            picked.read_flow::<L2>(k, place::head(frame, bytes.off), tables.hash_seed);
+            picked.read_flow_of::<L2>(k, batch, tables.hash_seed);
         }
         takes |= u64::from(picked.ip_len[k] <= GATEWAY_MTU && picked.ttl[k] > HOPS) << k;
     }
     (tried, takes)
 }
 
-/// Where the packets of `set` lead in the VNet's routes.
+/// Looks the packets of `set` up in the VNet's routes.
 #[inline(never)]
-fn lead(
-    tables: &Tables,
-    gateway: &Gateway,
-    (place, purse): (&Routed<'_>, &Purse),
-    lists: &mut Lists,
-    set: u64,
-) -> Ready {
-    let Lists { picked, leaving, .. } = lists;
-    let (mut dst, mut len) = ([0; BATCH], 0_usize);
+fn look_up(tables: &Tables, gateway: &Gateway, picked: &mut Picked, set: u64) {
+    let fib = tables.fib(gateway.vrf);
+    if set == first(set.count_ones() as usize) {
+        return fib.lookup_block(&picked.dst, &mut picked.hops, set.count_ones() as usize);
+    }
+    let (mut dst, mut found, mut len) = ([0; BATCH], [NextHopId(0); BATCH], 0_usize);
     for k in Bits(set) {
         dst[len % BATCH] = picked.dst[k];
         len = len.wrapping_add(1);
     }
-    let mut found = [NextHopId(0); BATCH];
-    tables.fib(gateway.vrf).lookup_batch(&dst[..len], &mut found[..len]);
-    let mut way_out = WayOut::new(tables, place, purse);
-    for hop in &found[..len] {
-        way_out.prefetch(*hop);
-    }
-    let mut ready = Ready::default();
+    fib.lookup_block(&dst, &mut found, len);
     for (k, hop) in Bits(set).zip(found) {
-        let ip_len = picked.ip_len[k];
-        if let Some(Led::Out(found)) = way_out.of(hop, ip_len, Some(picked.hash[k])) {
-            leaving.put(ready.len, (k, picked.at[k], ip_len), found);
-            ready.add(ip_len);
-        }
+        picked.hops[k] = hop;
     }
-    ready.grouped = way_out.grouped;
-    ready
 }
 
 /// Whether the rates of a gateway have room for a whole batch.

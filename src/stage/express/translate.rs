@@ -191,7 +191,7 @@ fn send<const L2: usize, const IN2OUT: bool>(
         #[expect(clippy::cast_possible_truncation, reason = "places in a frame")]
         let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u32);
         let len = Length::of(len);
-        port.push(Outgoing { frame, off, len, order: own.at, at: purse.arrival });
+        port.push(Outgoing::whole(frame, (off, len), own.at, purse.arrival));
     }
     batch.let_go(gone);
 }

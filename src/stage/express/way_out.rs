@@ -1,85 +1,72 @@
-//! Can a packet leave by what look-up found?
+//! Where do packets leave by what look-up found?
 
-use super::Purse;
-use super::place::Routed;
-use crate::ids::{AdjacencyId, NextHopId, PolicerId};
+use super::Ready;
+use super::lists::Picked;
+use crate::frame::Bits;
 use crate::mem;
-use crate::neighbour::{Word, Words};
-use crate::tables::{Adjacency, NextHop, Tables};
+use crate::tables::{NextHop, Tables};
 
-/// Where a packet was led.
-pub(super) enum Led {
-    /// To a neighbour that has answered.
-    Out((AdjacencyId, Word)),
-    /// To a gateway.
-    Gateway,
+/// Where the packets of `set` lead: those that nothing stands in the way of, and, as bits, those for
+/// a gateway. Only packets with a hash can choose among paths.
+pub(super) fn lead(tables: &Tables, picked: &mut Picked, set: u64, hashed: bool) -> (Ready, u64) {
+    let others = to_neighbours(tables, picked, set);
+    let (mut chosen, mut gateways) = (0, 0);
+    if others != 0 {
+        (chosen, gateways) = to_others(tables, picked, others, hashed);
+    }
+    (open(tables, picked, set & !others | chosen), gateways)
 }
 
-/// Decides whether packets can leave by what look-up found. The tables' parts are taken out once:
-/// a loop that writes cannot know that they stay where they are.
-pub(super) struct WayOut<'a> {
-    tables: &'a Tables,
-    next_hops: &'a [NextHop],
-    adjacencies: &'a [Adjacency],
-    words: &'a Words,
-    purse: &'a Purse,
-    /// Whether a link's bandwidth was asked on the way in.
-    inward: bool,
-    /// Whether a security group has to be asked.
-    pub(super) grouped: bool,
-    /// The last link's bandwidth that was looked at on the way out, and whether it suffices.
-    asked: Option<(PolicerId, bool)>,
+/// Notes the adjacencies of packets that lead to one, and asks for their memory; returns the others.
+#[inline(never)]
+fn to_neighbours(tables: &Tables, picked: &mut Picked, set: u64) -> u64 {
+    let (next_hops, adjacencies) = (&tables.next_hops[..], &tables.adjacencies[..]);
+    let mut others = 0;
+    for k in Bits(set) {
+        match next_hops.get(picked.hops[k].index()) {
+            Some(NextHop::Adjacency(id)) => {
+                picked.adjacencies[k] = *id;
+                mem::prefetch(adjacencies.as_ptr().wrapping_add(id.index()));
+            }
+            _ => others |= 1 << k,
+        }
+    }
+    others
 }
 
-impl<'a> WayOut<'a> {
-    pub(super) fn new(tables: &'a Tables, place: &Routed<'_>, purse: &'a Purse) -> Self {
-        Self {
-            tables,
-            next_hops: &tables.next_hops,
-            adjacencies: &tables.adjacencies,
-            words: &tables.words,
-            purse,
-            inward: place.police.is_some(),
-            grouped: place.group.is_some(),
-            asked: None,
+/// Those that have a path to choose, with its adjacency, and those for a gateway.
+#[inline(never)]
+fn to_others(tables: &Tables, picked: &mut Picked, set: u64, hashed: bool) -> (u64, u64) {
+    let (mut chosen, mut gateways) = (0, 0);
+    for k in Bits(set) {
+        match tables.next_hops.get(picked.hops[k].index()) {
+            Some(NextHop::Gateway(_)) => gateways |= 1 << k,
+            Some(NextHop::Paths(group)) if hashed => {
+                let path = tables.path_group(*group).choose(picked.hash[k], &tables.words);
+                let Some(id) = path else { continue };
+                picked.adjacencies[k] = id;
+                chosen |= 1 << k;
+            }
+            _ => {}
         }
     }
+    (chosen, gateways)
+}
 
-    /// Asks for the memory of what a look-up's answer leads to.
-    #[inline(always)]
-    pub(super) fn prefetch(&self, id: NextHopId) {
-        if let Some(NextHop::Adjacency(id)) = self.next_hops.get(id.index()) {
-            mem::prefetch(self.adjacencies.as_ptr().wrapping_add(id.index()));
+/// Those of `set` that fit the way out, to a neighbour that has answered.
+#[inline(never)]
+fn open(tables: &Tables, picked: &mut Picked, set: u64) -> Ready {
+    let (adjacencies, words) = (&tables.adjacencies[..], &tables.words);
+    let mut ready = Ready::default();
+    for k in Bits(set) {
+        let adjacency = &adjacencies[picked.adjacencies[k].index()];
+        let word = words.load(adjacency.neighbour);
+        let ip_len = picked.ip_len[k];
+        if ip_len <= adjacency.mtu && word.is_reachable() {
+            picked.words[k] = word;
+            ready.exits.add(adjacency.exit);
+            ready.add(k, ip_len);
         }
     }
-
-    /// Where a packet of this length goes; only one with a hash can choose among paths.
-    #[inline(always)]
-    pub(super) fn of(&mut self, id: NextHopId, ip_len: u16, hash: Option<u32>) -> Option<Led> {
-        let id = match self.next_hops.get(id.index())? {
-            NextHop::Adjacency(id) => *id,
-            NextHop::Gateway(_) => return Some(Led::Gateway),
-            NextHop::Paths(group) => self.tables.path_group(*group).choose(hash?, self.words)?,
-            _ => return None,
-        };
-        let adjacency = &self.adjacencies[id.index()];
-        let word = self.words.load(adjacency.neighbour);
-        self.grouped |= adjacency.nsg.is_some();
-        let open = ip_len <= adjacency.mtu
-            && word.is_reachable()
-            && adjacency.police.is_none_or(|policer| self.affords(policer));
-        open.then_some(Led::Out((id, word)))
-    }
-
-    #[inline(always)]
-    fn affords(&mut self, policer: PolicerId) -> bool {
-        if let Some((known, affords)) = self.asked
-            && known == policer
-        {
-            return affords;
-        }
-        let affords = !self.inward && self.purse.affords(self.tables.policer(policer));
-        self.asked = Some((policer, affords));
-        affords
-    }
+    ready
 }
