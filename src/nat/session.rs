@@ -184,6 +184,15 @@ impl Session {
         Endpoint::new(self.outside_ip, self.outside_port)
     }
 
+    /// What the local end of a packet becomes.
+    #[inline(always)]
+    pub(super) const fn other_end(&self, side: Side) -> Endpoint {
+        match side {
+            Side::In2Out => self.outside(),
+            Side::Out2In => self.inside(),
+        }
+    }
+
     #[inline(always)]
     pub(super) const fn remote(&self) -> Endpoint {
         Endpoint::new(self.remote_ip, self.remote_port)

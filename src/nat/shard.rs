@@ -11,12 +11,12 @@ use super::fragments::FragmentTable;
 use super::pool::{FullGroups, Share};
 use super::rewrite::{self, WHOLE};
 use super::rng::Draws;
-use super::session::{Endpoint, FlowKey, NIL, Proto, SessionView, Side};
+use super::session::{FlowKey, NIL, Proto, Session, SessionView, Side};
 use super::state::State;
 use super::tcp_state::{self, TcpState, Timer};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
-use crate::time::Now;
+use crate::time::{Now, Span};
 
 /// Datagrams in fragments that one shard follows at a time.
 const FRAGMENTED: usize = 256;
@@ -168,7 +168,7 @@ impl Nat44Shard {
         frame: &mut [u8],
         row: &mut Row,
     ) -> Result<(), DropReason> {
-        let to = self.other_end(id, side);
+        let to = self.state.session(id).other_end(side);
         rewrite::endpoint(frame, row, side, to)
     }
 
@@ -197,49 +197,22 @@ impl Nat44Shard {
         (tcp_flags, now): (u8, Now),
         packet: &mut [u8; WHOLE],
     ) {
-        self.advance(id, key.side, (tcp_flags, now));
-        rewrite::local_end(packet, key, self.other_end(id, key.side));
-    }
-
-    /// What a packet's local end becomes.
-    #[inline(always)]
-    fn other_end(&self, id: u32, side: Side) -> Endpoint {
-        let session = self.state.session(id);
-        match side {
-            Side::In2Out => session.outside(),
-            Side::Out2In => session.inside(),
+        let session = self.state.session_mut(id);
+        let life = life(&self.rules, session, key.side, tcp_flags);
+        let deadline = life.map_or(session.deadline, |life| now + life);
+        let nearer = deadline < std::mem::replace(&mut session.deadline, deadline);
+        rewrite::local_end(packet, key, session.other_end(key.side));
+        if nearer {
+            self.state.refile(id, deadline, now);
         }
     }
 
     /// Moves a living session on: its TCP state and its deadline.
     #[inline(always)]
     fn advance(&mut self, id: u32, side: Side, (tcp_flags, now): (u8, Now)) {
-        let timeouts = &self.rules.timeouts;
-        let session = self.state.session_mut(id);
-        session.spoke |= side == Side::In2Out;
-        let life = match session.proto {
-            // Nearly every segment; what follows says the same of it.
-            Proto::Tcp
-                if session.tcp == TcpState::Established && !tcp_state::is_marked(tcp_flags) =>
-            {
-                timeouts.tcp_established
-            }
-            Proto::Tcp => {
-                let (tcp, timer) = tcp_state::step(session.tcp, side, tcp_flags);
-                session.tcp = tcp;
-                match timer {
-                    Timer::Keep => return,
-                    Timer::Opening => timeouts.tcp_opening,
-                    Timer::Established => timeouts.tcp_established,
-                    Timer::Closing => timeouts.tcp_closing,
-                }
-            }
-            // RFC 4787 REQ-6: outbound refreshes, inbound may.
-            _ if side == Side::Out2In && !self.rules.inbound_refresh => return,
-            Proto::Udp => timeouts.udp,
-            Proto::Icmp => timeouts.icmp,
-        };
-        self.state.set_deadline(id, now + life, now);
+        if let Some(life) = life(&self.rules, self.state.session_mut(id), side, tcp_flags) {
+            self.state.set_deadline(id, now + life, now);
+        }
     }
 
     // Housekeeping
@@ -300,5 +273,33 @@ impl Nat44Shard {
             opened: s.opened,
             deadline: s.deadline,
         })
+    }
+}
+
+/// Moves a session's TCP state on, and says how long the session lives from now on; as long as
+/// before without.
+#[inline(always)]
+fn life(rules: &Bindings, session: &mut Session, side: Side, tcp_flags: u8) -> Option<Span> {
+    let timeouts = &rules.timeouts;
+    session.spoke |= side == Side::In2Out;
+    match session.proto {
+        // Nearly every segment; what follows says the same of it.
+        Proto::Tcp if session.tcp == TcpState::Established && !tcp_state::is_marked(tcp_flags) => {
+            Some(timeouts.tcp_established)
+        }
+        Proto::Tcp => {
+            let (tcp, timer) = tcp_state::step(session.tcp, side, tcp_flags);
+            session.tcp = tcp;
+            match timer {
+                Timer::Keep => None,
+                Timer::Opening => Some(timeouts.tcp_opening),
+                Timer::Established => Some(timeouts.tcp_established),
+                Timer::Closing => Some(timeouts.tcp_closing),
+            }
+        }
+        // RFC 4787 REQ-6: outbound refreshes, inbound may.
+        _ if side == Side::Out2In && !rules.inbound_refresh => None,
+        Proto::Udp => Some(timeouts.udp),
+        Proto::Icmp => Some(timeouts.icmp),
     }
 }

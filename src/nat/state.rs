@@ -301,7 +301,7 @@ impl State {
 
     /// The wheel bears deadlines that move back; one that comes nearer needs its place changed.
     #[cold]
-    fn refile(&mut self, id: u32, deadline: Now, now: Now) {
+    pub(super) fn refile(&mut self, id: u32, deadline: Now, now: Now) {
         self.session_wheel.remove(id);
         self.session_wheel.insert(id, deadline, now);
     }

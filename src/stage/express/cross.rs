@@ -2,7 +2,7 @@
 //! there looks behind the tags.
 
 use super::Purse;
-use super::place::{Crossed, head};
+use super::place::{Crossed, around, head};
 use crate::frame::{Batch, Bits, Length, Outgoing};
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, meter};
@@ -79,7 +79,7 @@ fn send<const L2: usize>(
     for i in Bits(going) {
         let (mut frame, bytes) = batch.lift(i);
         let l3 = usize::from(bytes.off).wrapping_add(L2);
-        let size = place.retag.write::<L2>(&mut frame, l3);
+        let size = place.retag.write::<L2>(around(&mut frame, l3));
         let behind = (bytes.len as usize).wrapping_sub(L2);
         let (off, len) = (l3.wrapping_sub(size) as u16, behind.wrapping_add(size) as u32);
         let len = Length::of(len);

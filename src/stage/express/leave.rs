@@ -2,9 +2,9 @@
 //! and off it goes; links' bandwidth, meters and gateways count it, many packets at once.
 
 use super::lists::Picked;
-use super::place::Routed;
+use super::place::{Routed, around};
 use super::{Purse, Ready, through};
-use crate::frame::{BATCH, Batch, Bits, FRAME_SIZE, Frame, Length, Outgoing, first};
+use crate::frame::{BATCH, Batch, Bits, Frame, Length, Outgoing, first};
 use crate::ids::{Direction, GatewayId, PolicerId};
 use crate::neighbour::Word;
 use crate::stage::police::sizes_cost;
@@ -213,11 +213,7 @@ fn dress(
     word: Word,
     hops: u8,
 ) {
-    const { assert!(FRAME_SIZE - AROUND >= 2048) };
-    // No packet stands beyond this, which saves the check of the end.
-    let from = l3.wrapping_sub(HEADER_ROOM) % 2048;
-    let around: &mut [u8; AROUND] = frame[from..].first_chunk_mut().expect("as many bytes follow");
-    let (header, ip) = around.split_at_mut(HEADER_ROOM);
+    let (header, ip) = around::<AROUND>(frame, l3).split_at_mut(HEADER_ROOM);
     header.copy_from_slice(new);
     let start = HEADER_ROOM.wrapping_sub(usize::from(size)).min(LAST_MACS);
     let macs: &mut [u8; 8] = header[start..].first_chunk_mut().expect("two addresses");

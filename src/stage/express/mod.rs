@@ -10,7 +10,8 @@
 //! | file | question |
 //! |---|---|
 //! | `place` | where did these frames come in, and what do all of that place have in common |
-//! | `plain` | is this packet plain |
+//! | `pick` | which packets are plain |
+//! | `plain` | is this one |
 //! | `through` | does its gateway let it through |
 //! | `groups` | do the security groups know its flow |
 //! | `leave` | what does it look like on the way out |
@@ -32,6 +33,7 @@ mod groups;
 mod leave;
 mod lists;
 mod pauses;
+mod pick;
 mod place;
 mod plain;
 mod purse;
@@ -41,10 +43,10 @@ mod translate;
 mod way_out;
 
 use super::Context;
-use crate::frame::{BATCH, Batch, Bits, first};
-use crate::tables::{NextHop, Tables};
+use crate::frame::{Batch, first};
+use crate::tables::NextHop;
 use crate::wire::{eth, vlan};
-use lists::{Lists, Picked, Ready};
+use lists::{Lists, Ready};
 use pauses::Pauses;
 use place::{Place, Routed};
 use purse::Purse;
@@ -121,11 +123,7 @@ fn routed<const L2: usize>(
 ) -> u64 {
     let tables = cx.tables;
     let picked = &mut cx.out.express.lists.picked;
-    let (seen, len) = if place.hashed {
-        choose::<L2, true>(tables, batch, place, picked, set)
-    } else {
-        choose::<L2, false>(tables, batch, place, picked, set)
-    };
+    let (seen, len) = pick::routed::<L2>(tables, batch, place, picked, set);
     let affords = |policer| purse.affords(tables.policer(policer));
     if len == 0 || !place.police.is_none_or(affords) {
         return seen;
@@ -159,39 +157,4 @@ fn in_groups<const L2: usize>(
 ) -> Ready {
     let grouped = place.group.is_some() || ready.exits.asked().group;
     if grouped { groups::ask::<L2>(cx, batch, place, purse, (ready, hashed)) } else { ready }
-}
-
-/// Picks the plain packets of `set` that came in at `place`; returns all that came in there, and
-/// how many were picked. A function of its own, as all loops here are: they need every register.
-#[inline(never)]
-#[expect(clippy::cast_possible_truncation, reason = "a batch has 64 places")]
-fn choose<const L2: usize, const HASHED: bool>(
-    tables: &Tables,
-    batch: &Batch,
-    place: &Routed<'_>,
-    picked: &mut Picked,
-    set: u64,
-) -> (u64, usize) {
-    let (mut seen, mut len) = (0, 0_usize);
-    for i in Bits(set) {
-        let (frame, bytes) = batch.bare(i);
-        let head = place::head(frame, bytes.off);
-        if !place.pattern.has(head) {
-            continue;
-        }
-        seen |= 1 << i;
-        let Some(size) = plain::size::<L2>(head, bytes.len) else { continue };
-        let k = len % BATCH;
-        picked.dst[k] = plain::dst::<L2>(head);
-        picked.ip_len[k] = size;
-        picked.ttl[k] = plain::ttl::<L2>(head);
-        picked.at[k] = i as u8;
-        if HASHED {
-            picked.read_flow::<L2>(k, head, tables.hash_seed);
-            len = len.wrapping_add(usize::from(place.takes(picked.hash[k])));
-        } else {
-            len = len.wrapping_add(1);
-        }
-    }
-    (seen, len)
 }

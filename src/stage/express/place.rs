@@ -2,9 +2,10 @@
 
 use super::retag::Retag;
 use crate::flow;
-use crate::frame::{Batch, FRAME_SIZE, Row};
+use crate::frame::{Batch, FRAME_SIZE, Frame, Row};
 use crate::ids::{AttachmentId, MeterId, NatId, NsgId, PolicerId, VrfId, WorkerId};
 use crate::stage::{Context, classify, steer, validate};
+use crate::tables::next_hop::HEADER_ROOM;
 use crate::tables::{CrossConnect, Role, Tables};
 use crate::wire::eth::{self, ether_type};
 use crate::wire::ip4;
@@ -23,6 +24,16 @@ pub(super) fn head(frame: &[u8; FRAME_SIZE], off: u16) -> &Head {
     // No frame begins beyond this, which saves the check of the end.
     let off = usize::from(off) % (FRAME_SIZE - HEAD);
     frame[off..].first_chunk().expect("as many bytes follow")
+}
+
+/// The bytes around the beginning of the packet at `l3`: room for a header before it, and its own
+/// first.
+#[inline(always)]
+pub(super) fn around<const N: usize>(frame: &mut Frame, l3: usize) -> &mut [u8; N] {
+    const { assert!(N <= HEAD && N >= HEADER_ROOM) };
+    // No frame begins beyond this, which saves the check of the end.
+    let from = l3.wrapping_sub(HEADER_ROOM) % (FRAME_SIZE - HEAD);
+    frame[from..].first_chunk_mut().expect("as many bytes follow")
 }
 
 /// What the first bytes of all frames of a place share: three words, and the bits of them that
