@@ -122,7 +122,7 @@ pub fn evaluate_stateful(
 /// [`NsgKey::key`]; the flow is used by this and lives on.
 #[inline(always)]
 pub fn is_known(table: &mut FlowTable, key: &Key, now: Now, epoch: Epoch) -> bool {
-    table.lookup(key, now).is_some_and(|word| State::unpack(*word).epoch == epoch)
+    table.use_flow(key, now).is_some_and(|word| State::unpack(*word).epoch == epoch)
 }
 
 #[inline(never)]

@@ -118,6 +118,12 @@ impl FlowTable {
     /// The word of a living flow, which is used by this and lives on.
     #[inline]
     pub fn lookup(&mut self, key: &Key, now: Now) -> Option<&mut u64> {
+        self.use_flow(key, now)
+    }
+
+    /// As [`FlowTable::lookup`], in the place of its call: for loops over many packets.
+    #[inline(always)]
+    pub fn use_flow(&mut self, key: &Key, now: Now) -> Option<&mut u64> {
         self.advance(now);
         let at = self.find(key).filter(|&at| !self.is_old(at))?;
         self.renew(at);

@@ -138,10 +138,8 @@ impl Batch {
         frames.for_each(|(frame, (off, size), arrival)| {
             let size = size.marked();
             self.places[len] = Place { off, len: size, arrival };
-            let before = self.frames[len].replace(frame);
-            debug_assert!(before.is_none(), "a place is empty before it is taken");
-            // Not to ask whether there is a frame to drop.
-            std::mem::forget(before);
+            debug_assert!(self.frames[len].is_none(), "a place is empty before it is taken");
+            self.frames[len] = Some(frame);
             bytes = bytes.wrapping_add(u64::from(size));
             ones |= arrival.0;
             common &= arrival.0;

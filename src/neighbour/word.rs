@@ -62,7 +62,7 @@ impl Word {
     /// The state.
     #[inline(always)]
     pub const fn state(self) -> NeighbourState {
-        match self.0.to_ne_bytes()[6] {
+        match (self.0.to_le() >> 48) & 3 {
             0 => NeighbourState::Incomplete,
             1 => NeighbourState::Reachable,
             2 => NeighbourState::Failed,

@@ -103,7 +103,7 @@ fn of_known_flows(
     let mut known = 0;
     for k in Bits(set) {
         let flows = flows.of_mut(flow::shard_of(picked.hash[k]));
-        known |= u64::from(flows.lookup(&keys[k], purse.arrival).is_some()) << k;
+        known |= u64::from(flows.use_flow(&keys[k], purse.arrival).is_some()) << k;
     }
     known
 }

@@ -5,7 +5,7 @@ use super::lists::Lists;
 use super::place::{Translated, around};
 use super::{Purse, pick, plain};
 use crate::flow::Tuple;
-use crate::frame::{BATCH, Batch, Bits, Length, Outgoing};
+use crate::frame::{BATCH, Batch, Bits, Length, Outgoing, first};
 use crate::ids::{Direction, ShardId};
 use crate::nat::{Endpoint, FlowKey, Lookup, Proto, SessionId, Side, WHOLE};
 use crate::stage::police::sizes_cost;
@@ -92,7 +92,7 @@ fn begin<const IN2OUT: bool>(cx: &mut Context<'_>, place: &Translated<'_>, len: 
     let Lists { picked, crossing, .. } = &mut cx.out.express.lists;
     let shards = &cx.shards.nats[place.nat.index()];
     let mut ours = 0;
-    for k in 0..len.min(BATCH) {
+    for k in Bits(first(len)) {
         let tuple = &picked.tuples[k];
         if !nat44::is_translated::<IN2OUT>(entry, place.crossed.cross, tuple.src, tuple.dst) {
             continue;
