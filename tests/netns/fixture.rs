@@ -199,6 +199,9 @@ impl Net {
             let socket = self.folder.path().join(format!("{role}.sock"));
             let mut command = Command::new(program());
             command.arg("run").arg(&file).args(["--role", role, "--api"]).arg(&socket);
+            // More words, for measurements: `--poll`.
+            let more = std::env::var("THRUWAY_RUN").unwrap_or_default();
+            command.args(more.split_whitespace());
             let process = Process::spawn(netns, command).unwrap();
             process.wait_line("being ready", SOON, |line| line.contains("is ready")).unwrap();
             self.running.push((process, socket));

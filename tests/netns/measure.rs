@@ -3,11 +3,19 @@
 //! ```text
 //! THRUWAY_BIN=target/release/thruway cargo test --test netns -- --ignored --nocapture measure_ports
 //! ```
+//!
+//! How long does a ping take through TAP devices while nothing else happens, and what does thruway
+//! cost then? `measure_round_trips` beside it, with `THRUWAY_RUN=--poll` for workers that never
+//! sleep; a null forwarder that polls stands beside them.
 
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Duration;
 
+use thruway::bench::medium::device::null::Patch;
 use thruway::control::api::Topic;
-use thruway::io::clock;
+use thruway::io::{Netns as Place, PortKind, TapSpec, clock};
+use thruway::lab::traffic::{PingOptions, ping};
+use thruway::lab::{Netns, wait};
 use thruway::time::Span;
 
 use crate::config::{Medium, Processes};
@@ -68,4 +76,50 @@ fn measure_ports() {
             with(setup, &["ping"], |net| measure(net, medium, to));
         }
     }
+}
+
+/// Pings, 5 ms apart, and says what they took.
+fn round_trips(what: &str, from: &Netns, to: &str) {
+    let to = to.parse().unwrap();
+    let interval = Duration::from_millis(5);
+    let warm = PingOptions { count: 20, interval, ..PingOptions::new(to) };
+    ping(from, &warm).unwrap();
+    let report = ping(from, &PingOptions { count: 400, ..warm }).unwrap();
+    println!("{what}: {} of {} answered, {:?}", report.received, report.sent, report.rtt);
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn measure_round_trips() {
+    let ends = ["near", "far"].map(|label| Netns::new(label).unwrap());
+    let kinds = ends.each_ref().map(|end| {
+        let netns = Some(Place::Path(end.path()));
+        PortKind::Tap(TapSpec { netns, ..TapSpec::new("tap") })
+    });
+    let patch = Patch::start(kinds, 1).unwrap();
+    for (end, address) in ends.iter().zip(["10.0.0.1/24", "10.0.0.2/24"]) {
+        end.interface("tap").add_address(address.parse().unwrap()).unwrap();
+    }
+    for _ in 0..3 {
+        round_trips("null forwarder", &ends[0], "10.0.0.2");
+    }
+    drop(patch);
+    let setup = Setup { medium: Medium::Tap, workers: 1, processes: Processes::One };
+    with(setup, &[], |net| {
+        warm_up(net, FAST);
+        for _ in 0..3 {
+            round_trips("thruway", net.onprem(), FAST);
+        }
+        let id = net.running[0].0.id();
+        let ticks = || -> u64 {
+            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+            let (_, rest) = stat.rsplit_once(')').unwrap();
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            // utime and stime, in hundredths of a second (proc(5)).
+            words[11..13].iter().map(|word| word.parse::<u64>().unwrap()).sum()
+        };
+        let before = ticks();
+        wait::until(Duration::from_secs(20), Duration::from_secs(1), || false);
+        println!("idle: {} hundredths of a second of a core in 20 s", ticks() - before);
+    });
 }
