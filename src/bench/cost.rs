@@ -13,7 +13,9 @@
 //! it measured other programs. What the hypervisor and interrupts take stays in, and the median over
 //! runs bears some of it. Every frame must come out again, whole.
 
+pub mod abreast;
 pub mod budget;
+mod gate;
 mod sense;
 mod turns;
 
@@ -100,7 +102,7 @@ pub fn measure(
     options: &Options,
 ) -> Result<Measured, CostError> {
     let frames = options.hot.max(options.cold);
-    let (mut tester, mut device, mut spare) = memory::with_frames(scenario, frames)?;
+    let (mut tester, mut device, mut spare) = memory::with_frames(scenario, 1, frames)?;
     let is_new = mix == Mix::New;
     let learned = match scenario.has_state() && !is_new {
         true => scenario.open(&mut tester)?.learned,
@@ -135,7 +137,7 @@ pub fn measure(
     let [hot, cold] = kinds.map(|runs| (!runs.is_empty()).then(|| spread(runs, tick_rate)));
     let hot = hot.ok_or_else(|| io::Error::other("there are no hot frames"))?;
     let (verdict, notes) = (judge(&fate, &device), notes(&fate, options));
-    Ok(Measured { cost: Cost { hot, cold, verdict }, device, tick_rate, notes })
+    Ok(Measured { cost: Cost { hot, cold, abreast: None, verdict }, device, tick_rate, notes })
 }
 
 fn accounts(device: &mut MemoryDevice) -> io::Result<DeviceFrames> {

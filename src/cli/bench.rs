@@ -69,6 +69,8 @@ enum Question {
     Loss(Asked),
     /// Does a limit of the service admit what it should? Policer and gateway, with limits enforced
     Limits(Limited),
+    /// How many route changes a second does the table take while it forwards?
+    Churn(Churned),
     /// How long a burst passes without loss? RFC 2544 26.4 and RFC 9004
     Burst(Searched),
     /// How long does it suffer from an overload? RFC 2544 26.5
@@ -131,6 +133,25 @@ struct Limited {
     /// Frames a second; a fifth above the limit without it
     #[arg(long)]
     rate: Option<f64>,
+}
+
+/// Routes that change under load.
+#[derive(Clone, Debug, clap::Args)]
+struct Churned {
+    #[command(flatten)]
+    asked: Asked,
+    /// Frames a second; without it 70 % of the throughput, which is searched for
+    #[arg(long)]
+    load: Option<f64>,
+    /// Goals of that search
+    #[arg(long, default_value = "smoke")]
+    preset: Preset,
+    /// Seconds after which the search ends with the bounds that it has
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    at_most: u64,
+    /// Pairs of a trial with changes and one without
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    pairs: u16,
 }
 
 /// Questions that repeat an event.
@@ -271,6 +292,7 @@ impl Question {
             | Question::Burst(own)
             | Question::Recovery(own) => Some(&own.asked),
             Question::Limits(own) => Some(&own.asked),
+            Question::Churn(own) => Some(&own.asked),
             Question::Failover(own) => Some(&own.asked),
             Question::Scale(own) => Some(&own.searched.asked),
             Question::Compare(own) => Some(&own.asked),

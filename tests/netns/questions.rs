@@ -138,6 +138,31 @@ fn sessions_are_opened_and_found_again() {
 }
 
 #[test]
+fn routes_change_under_load_and_the_table_is_right_afterwards() {
+    let words = ["churn", "--routes", "30000", "--load", "20000", "--pairs", "2"];
+    let records = ask(&[&words[..], &["--seconds", "0.2"]].concat());
+    let result = &records[0]["result"];
+    assert_eq!(result["kind"], "churn");
+    let runs = result["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        assert!(run["updates"]["value"].as_f64().unwrap() > 0.0, "{result:#}");
+        assert!(run["compared"].as_u64().unwrap() > 10_000 && run["differing"] == 0, "{result:#}");
+    }
+}
+
+#[test]
+fn two_workers_are_measured_beside_each_other() {
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return;
+    }
+    let records = ask(&["cost", "--workers", "2", "--flows", "2000", "--way", "nat"]);
+    let abreast = &records[0]["result"]["abreast"];
+    assert_eq!((&records[0]["scenario"]["workers"], &abreast["workers"]), (&2.into(), &2.into()));
+    assert!(abreast["ratio"].as_f64().unwrap() > 0.0, "{abreast:#}");
+}
+
+#[test]
 fn what_cannot_be_measured_is_refused_with_the_way_out() {
     let refused = |words: &[&str], says: &str| {
         let done = Command::new(program()).arg("bench").args(words).output().unwrap();
@@ -160,6 +185,9 @@ fn what_cannot_be_measured_is_refused_with_the_way_out() {
         "bytes at most",
     );
     refused(&["failover", "--medium", "ring"], "--medium veth");
+    refused(&["churn", "--medium", "veth"], "on the medium ring");
+    refused(&["churn", "--way", "nat"], "on the way fastpath");
+    refused(&["cost", "--workers", "1000"], "1000 workers need a core each");
     refused(&["tcp", "--peer", "null", "--medium", "veth"], "add --medium tap");
 }
 

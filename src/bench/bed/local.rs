@@ -3,9 +3,9 @@
 use super::wish::{DeviceKind, Medium, Wish};
 use super::{OnRig, Parts, lines};
 use crate::bench::error::BenchError;
-use crate::bench::medium::Cores;
 use crate::bench::medium::memory::{self, MemoryDevice, MemoryTester};
 use crate::bench::medium::ring::{self, RingSpec};
+use crate::bench::medium::{Cores, Tester};
 use crate::bench::record::Calibration;
 use crate::bench::scenario::{Mix, Run, Scenario};
 use crate::bench::suite::Bed;
@@ -22,6 +22,23 @@ pub(super) fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
             wish.medium, wish.device
         )));
     }
+    bed(wish, parts)
+}
+
+/// A bed whose tester changes routes, on rings.
+pub(super) fn open_with_churn(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
+    bed(wish, |wish, scenario| {
+        let made = BenchError::medium("making memory ports");
+        let cores = cores(wish)?;
+        let (tester, device) = memory::ring_with_churn(scenario, &each(&cores)).map_err(made)?;
+        Ok((tester, device, cores.words()))
+    })
+}
+
+fn bed<T: Tester + 'static>(
+    wish: &Wish,
+    parts: impl FnOnce(&Wish, &Scenario) -> Result<(T, MemoryDevice, String), BenchError>,
+) -> Result<Box<dyn Bed>, BenchError> {
     let scenario = scenario(wish)?;
     // Before the workers are there: they poll, and calibration needs their core.
     let calibration = calibration(wish, &scenario)?;
@@ -66,10 +83,18 @@ fn parts(
         let (tester, device) = memory::memory(scenario, wish.workers).map_err(made)?;
         return Ok((tester, device, "tester and workers share one thread".to_owned()));
     }
-    let cores = Cores::share(wish.workers).map_err(|why| BenchError::Asked(why.to_string()))?;
-    let workers: Vec<Option<usize>> = cores.device.iter().copied().map(Some).collect();
-    let (tester, device) = memory::ring(scenario, &workers).map_err(made)?;
+    let cores = cores(wish)?;
+    let (tester, device) = memory::ring(scenario, &each(&cores)).map_err(made)?;
     Ok((tester, device, cores.words()))
+}
+
+fn cores(wish: &Wish) -> Result<Cores, BenchError> {
+    Cores::share(wish.workers).map_err(|why| BenchError::Asked(why.to_string()))
+}
+
+/// A core for each worker.
+fn each(cores: &Cores) -> Vec<Option<usize>> {
+    cores.device.iter().copied().map(Some).collect()
 }
 
 /// What the tester can do over rings with nothing but a thread between that moves frames from ring

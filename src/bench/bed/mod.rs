@@ -11,7 +11,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::error::BenchError;
-use super::medium::{Device, Tester};
+use super::medium::{Changed, Device, Tester};
 use super::record::{self, Calibration, LineRates, Quantity};
 use super::scenario::{Direction, Mix, Scenario, ServiceLimit};
 use super::suite::{Bed, Event, Opened, Plan};
@@ -35,6 +35,14 @@ pub fn open(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
         Medium::Veth | Medium::Tap => site::open(wish),
         Medium::Cable => cable::open(wish),
     }
+}
+
+/// Makes a bed on the medium ring whose routes can be changed while frames flow.
+///
+/// # Errors
+/// As [`open`], and when no routes are looked up on the way.
+pub fn open_with_churn(wish: &Wish) -> Result<Box<dyn Bed>, BenchError> {
+    local::open_with_churn(wish)
 }
 
 /// Does to the forwarder or its links what a plan says.
@@ -183,6 +191,19 @@ impl<T: Tester, D: Device> Bed for OnRig<T, D> {
             basis: self.basis.clone(),
         };
         rig.run_watched(&spec, &mut watch).map_err(failed(&plan.purpose))
+    }
+
+    fn churn(&mut self, plan: &Plan) -> Result<(Run, Changed), BenchError> {
+        let full = |why| BenchError::medium("changing routes")(io::Error::other(why));
+        let Some(churn) = self.parts.tester.churn() else {
+            let why = "routes are changed in this process, on the medium ring, for bench churn";
+            return Err(BenchError::Asked(why.to_owned()));
+        };
+        churn.start().map_err(full)?;
+        let ran = self.run(plan);
+        let churn = self.parts.tester.churn().expect("it has just been there");
+        let changed = churn.finish().map_err(full)?;
+        Ok((ran?, changed))
     }
 
     fn notes(&self) -> Vec<String> {

@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::io;
 
+use super::gate::Gate;
 use super::sense::Sense;
-use crate::bench::medium::memory::{Hands, MemoryTester, OFF};
+use crate::bench::medium::memory::{MemoryTester, OFF};
 use crate::bench::traffic::{Frames, Probe, Stream as _};
 use crate::frame::{BATCH, HEADROOM, Length, Outgoing, Pool};
 use crate::io::clock;
+use crate::io::memory::End;
 use crate::time::Now;
 use crate::wire::vlan::TagStack;
 use crate::wire::{eth, ip4, udp};
+use crate::worker::Worker;
 
 /// Turns of a stretch.
 pub(super) const STRETCH: usize = 32;
@@ -39,6 +42,8 @@ pub(super) struct Turns {
     /// Where the payload of what comes out begins.
     payload: usize,
     next: u64,
+    /// The numbers of the frames that are sent, in turn; all of them where this is empty.
+    pub(super) own: Vec<u64>,
     /// Frames that are free, the oldest first.
     ring: VecDeque<Outgoing>,
     /// Those of this round: written, and come out.
@@ -50,11 +55,30 @@ pub(super) struct Turns {
     pub(super) handicap: f64,
 }
 
+/// Where frames go round.
+pub(super) struct Place<'a> {
+    /// The workers; there is one.
+    pub(super) workers: &'a mut [Worker],
+    /// Where frames enter.
+    pub(super) enter: &'a mut End,
+    /// Where they leave.
+    pub(super) leave: &'a mut End,
+}
+
 /// Ticks and packets of stretches that count.
-#[derive(Clone, Copy, Default)]
-struct Sum {
-    ticks: f64,
-    packets: u64,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sum {
+    pub(super) ticks: f64,
+    pub(super) packets: u64,
+}
+
+/// What one round took.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    /// Over all of its stretches.
+    pub(super) all: Sum,
+    /// Whether one of them was left out.
+    pub(super) is_disturbed: bool,
 }
 
 impl Turns {
@@ -75,6 +99,7 @@ impl Turns {
             stream,
             payload: eth::HEADER + leaves.size() + ip4::HEADER + udp::HEADER,
             next: 0,
+            own: Vec::new(),
             ring,
             written: Vec::with_capacity(frames),
             came: Vec::with_capacity(frames),
@@ -99,16 +124,18 @@ impl Turns {
         packets: u64,
     ) -> io::Result<f64> {
         let mut hands = tester.hands(lane).expect("the worker is in this thread");
+        let workers = &mut hands.workers[..];
+        let mut place = Place { workers, enter: hands.enter, leave: hands.leave };
         let (mut counted, mut all) = (Sum::default(), Sum::default());
         let mut left = packets;
         while left > 0 {
             let round = usize::try_from(left).unwrap_or(usize::MAX).min(frames);
             let round = round.min(self.ring.len());
             if round == 0 {
-                return Err(io::Error::other("no frame comes out of the forwarder"));
+                return Err(nothing_comes_out());
             }
             self.write(round);
-            self.pass(&mut hands, &mut counted, &mut all)?;
+            self.pass(&mut place, None, &mut counted, &mut all)?;
             self.look();
             left -= round as u64;
         }
@@ -116,11 +143,37 @@ impl Turns {
         Ok(sum.ticks / sum.packets.max(1) as f64)
     }
 
+    /// Sends frames through once with up to `frames` of them; beside others, whose rounds begin and
+    /// end with this one and whose time counts as long as all have frames.
+    pub(super) fn round(
+        &mut self,
+        place: &mut Place<'_>,
+        frames: usize,
+        gate: Option<&Gate>,
+    ) -> io::Result<Round> {
+        let len = frames.min(self.ring.len());
+        if len == 0 {
+            return Err(nothing_comes_out());
+        }
+        self.write(len);
+        let (mut counted, mut all) = (Sum::default(), Sum::default());
+        gate.map_or(Ok(()), Gate::open)?;
+        let passed = self.pass(place, gate, &mut counted, &mut all);
+        gate.map_or(Ok(()), Gate::close)?;
+        passed?;
+        self.look();
+        Ok(Round { all, is_disturbed: counted.packets < all.packets })
+    }
+
     /// Writes the oldest frames.
     fn write(&mut self, len: usize) {
         for _ in 0..len {
             let mut out = self.ring.pop_front().expect("no more than there are");
-            let probe = Probe { trial: TRIAL, stream: 0, seq: self.next, due_ns: 0 };
+            let seq = match self.own.len() as u64 {
+                0 => self.next,
+                len => self.own[usize::try_from(self.next % len).expect("below a length")],
+            };
+            let probe = Probe { trial: TRIAL, stream: 0, seq, due_ns: 0 };
             let size = self.stream.write(&probe, &mut out.frame[HEADROOM..]);
             self.next += 1;
             out.off = OFF;
@@ -131,14 +184,20 @@ impl Turns {
     }
 
     /// Lets all that was written through, stretch by stretch.
-    fn pass(&mut self, hands: &mut Hands<'_>, counted: &mut Sum, all: &mut Sum) -> io::Result<()> {
+    fn pass(
+        &mut self,
+        place: &mut Place<'_>,
+        gate: Option<&Gate>,
+        counted: &mut Sum,
+        all: &mut Sum,
+    ) -> io::Result<()> {
         let len = self.written.len();
         let mut written = self.written.drain(..);
         let mut late = 0;
         while written.len() > 0 || (self.came.len() < len && late < LATE_TURNS) {
             let (mut ticks, mut packets) = (0, 0);
             let before = self.sense.waited()?;
-            let mut turns = 0;
+            let (mut turns, mut timed) = (0, 0);
             while turns < STRETCH
                 && (written.len() > 0 || (self.came.len() < len && late < LATE_TURNS))
             {
@@ -146,23 +205,33 @@ impl Turns {
                 while pushed < BATCH
                     && let Some(out) = written.next()
                 {
-                    hands.enter.push(out, None).map_err(|_| refused())?;
+                    place.enter.push(out, None).map_err(|_| refused())?;
                     pushed += 1;
                 }
                 late = if pushed == 0 { late + 1 } else { 0 };
                 let begin = clock::ticks();
-                for worker in hands.workers.iter_mut() {
+                for worker in place.workers.iter_mut() {
                     worker.turn(clock::now());
                 }
                 if self.handicap > 0.0 {
                     spin(begin, self.handicap);
                 }
-                ticks += clock::ticks().wrapping_sub(begin);
-                packets += pushed as u64;
+                let passed = clock::ticks().wrapping_sub(begin);
+                // Beside others only the time counts in which all have frames.
+                if gate.is_none_or(Gate::all_run) {
+                    ticks += passed;
+                    packets += pushed as u64;
+                    timed += 1;
+                }
                 turns += 1;
-                self.came.extend(std::iter::from_fn(|| hands.leave.pop()));
+                self.came.extend(std::iter::from_fn(|| place.leave.pop()));
+                if written.len() == 0
+                    && let Some(gate) = gate
+                {
+                    gate.end();
+                }
             }
-            let sum = Sum { ticks: ticks as f64 - turns as f64 * self.fate.overhead, packets };
+            let sum = Sum { ticks: ticks as f64 - f64::from(timed) * self.fate.overhead, packets };
             all.add(sum);
             self.fate.stretches += 1;
             if self.sense.waited()? == before {
@@ -194,8 +263,19 @@ impl Turns {
     }
 }
 
+impl Fate {
+    /// Adds what became of another worker's; the overhead is the larger one.
+    pub(super) fn add(&mut self, other: &Fate) {
+        self.pushed += other.pushed;
+        self.whole += other.whole;
+        self.stretches += other.stretches;
+        self.left_out += other.left_out;
+        self.overhead = self.overhead.max(other.overhead);
+    }
+}
+
 impl Sum {
-    fn add(&mut self, other: Sum) {
+    pub(super) fn add(&mut self, other: Sum) {
         self.ticks += other.ticks;
         self.packets += other.packets;
     }
@@ -207,6 +287,10 @@ fn spin(begin: u64, share: f64) {
     while (clock::ticks().wrapping_sub(begin) as f64) < turn as f64 * (1.0 + share) {
         std::hint::spin_loop();
     }
+}
+
+fn nothing_comes_out() -> io::Error {
+    io::Error::other("no frame comes out of the forwarder")
 }
 
 fn refused() -> io::Error {

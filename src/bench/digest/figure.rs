@@ -2,7 +2,7 @@
 
 use super::between;
 use crate::bench::record::outcome::{
-    Burst, Compare, Cost, CostSpread, Failover, FailoverRun, GoalAnswer, LatencyAnswer,
+    Burst, Churn, Compare, Cost, CostSpread, Failover, FailoverRun, GoalAnswer, LatencyAnswer,
     LimitAnswer, LossCurve, Outcome, Recovery, Scale, Sessions, Throughput,
 };
 use crate::bench::record::{LineRates, Quantity, Record, Unit, VerdictKind};
@@ -30,6 +30,7 @@ pub(super) fn figure(record: &Record, kind: VerdictKind) -> Figure {
         Outcome::Recovery(answer) => recovery(answer),
         Outcome::Failover(answer) => failover(answer),
         Outcome::Sessions(answer) => sessions(answer),
+        Outcome::Churn(answer) => churn(answer),
         Outcome::Scale(answer) => scale(answer),
         Outcome::Compare(answer) => compare(answer),
     };
@@ -70,6 +71,18 @@ fn calibration(record: &Record, lines: LineRates) -> Figure {
 }
 
 fn cost(answer: &Cost) -> Figure {
+    if let Some(abreast) = &answer.abreast {
+        let least = abreast.ratios.iter().copied().reduce(f64::min);
+        let most = abreast.ratios.iter().copied().reduce(f64::max);
+        let range = least.zip(most);
+        return Figure {
+            text: format!("×{:.3}", abreast.ratio),
+            of: format!("of {} workers", abreast.workers),
+            beside: format!("{}, one {}", abreast.rate, answer.hot.rate),
+            range: range.map_or_else(String::new, |(low, high)| format!("{low:.3} to {high:.3}")),
+            ..Figure::default()
+        };
+    }
     let beside = match &answer.cold {
         Some(cold) => format!("cold {}, {}", cold.ticks, cold.rate),
         None => answer.hot.rate.to_string(),
@@ -254,6 +267,23 @@ fn sessions(answer: &Sessions) -> Figure {
             (Some(new), Some(open)) => format!("{new} all new, {open} all open"),
             _ => String::new(),
         },
+        ..Figure::default()
+    }
+}
+
+fn churn(answer: &Churn) -> Figure {
+    let mut updates: Vec<Quantity> = answer.runs.iter().map(|run| run.updates).collect();
+    updates.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let (with, without) = answer
+        .runs
+        .iter()
+        .fold((0, 0), |(with, without), run| (with + run.lost.0, without + run.lost.1));
+    let range = updates.first().zip(updates.last());
+    Figure {
+        text: answer.updates.to_string(),
+        of: format!("at {}", answer.load),
+        beside: format!("{} frames lost, {} without", grouped(with), grouped(without)),
+        range: range.map_or_else(String::new, |(low, high)| between(*low, *high)),
         ..Figure::default()
     }
 }

@@ -58,6 +58,8 @@ pub enum Question {
     Loss,
     /// See [`Outcome::Limits`].
     Limits,
+    /// See [`Outcome::Churn`].
+    Churn,
     /// See [`Outcome::Scale`].
     Scale,
     /// See [`Outcome::Cost`].
@@ -76,12 +78,13 @@ pub enum Question {
 
 impl Question {
     /// Every question, in order.
-    pub const ALL: [Question; 12] = [
+    pub const ALL: [Question; 13] = [
         Self::Throughput,
         Self::Compare,
         Self::Latency,
         Self::Loss,
         Self::Limits,
+        Self::Churn,
         Self::Scale,
         Self::Cost,
         Self::Sessions,
@@ -99,6 +102,7 @@ impl Question {
             Outcome::Latency(_) => Self::Latency,
             Outcome::Loss(_) => Self::Loss,
             Outcome::Limits(_) => Self::Limits,
+            Outcome::Churn(_) => Self::Churn,
             Outcome::Scale(_) => Self::Scale,
             Outcome::Cost(_) => Self::Cost,
             Outcome::Sessions(_) => Self::Sessions,
@@ -117,6 +121,7 @@ impl Question {
             Self::Latency => "Latency",
             Self::Loss => "Loss over load",
             Self::Limits => "Limits of the service",
+            Self::Churn => "Route changes",
             Self::Scale => "Scale",
             Self::Cost => "Cost of a packet",
             Self::Sessions => "NAT sessions",

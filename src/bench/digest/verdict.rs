@@ -98,6 +98,7 @@ fn parts(record: &Record) -> Vec<&Verdict> {
         // The three methods judge each other; what disturbed the trials still counts.
         Outcome::Failover(_) => record.trials.iter().map(|trial| &trial.verdict).collect(),
         Outcome::Sessions(answer) => vec![&answer.verdict],
+        Outcome::Churn(answer) => vec![&answer.verdict],
         Outcome::Scale(answer) => answer.points.iter().map(|point| &point.verdict).collect(),
         Outcome::Compare(answer) => vec![&answer.verdict],
     }

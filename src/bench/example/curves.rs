@@ -2,7 +2,8 @@
 
 use super::noise::Noise;
 use super::outcome::{
-    Compare, Cost, CostSpread, LatencyAnswer, LatencyPoint, LossCurve, LossPoint, Scale, ScalePoint,
+    Abreast, Compare, Cost, CostSpread, LatencyAnswer, LatencyPoint, LossCurve, LossPoint, Scale,
+    ScalePoint,
 };
 use super::trials::{self, Made};
 use super::{Outcome, Quantity, Record, Scenario, Trial, Verdict, VerdictKind};
@@ -11,7 +12,18 @@ use super::{lines, medium_rate, record, scenario};
 pub(super) fn cost() -> Vec<Record> {
     let cold = scenario("fastpath", "memory", 64, "thruway");
     let nat = scenario("nat", "memory", 64, "thruway");
-    vec![costs(cold, 46.2, Some(66.4)), costs(nat, 78.9, None)]
+    vec![costs(cold, 46.2, Some(66.4)), costs(nat, 78.9, None), abreast()]
+}
+
+fn abreast() -> Record {
+    let scenario = scenario("gateway", "memory", 64, "thruway");
+    let mut record = costs(Scenario { workers: 2, ..scenario }, 52.0, None);
+    if let Outcome::Cost(answer) = &mut record.result {
+        let ratios = vec![1.91, 1.93, 1.94, 1.92, 1.93];
+        let rate = Quantity::rate(96_500_000.0);
+        answer.abreast = Some(Abreast { workers: 2, rate, ratio: 1.93, ratios });
+    }
+    record
 }
 
 fn costs(scenario: Scenario, hot: f64, cold: Option<f64>) -> Record {
@@ -25,7 +37,7 @@ fn costs(scenario: Scenario, hot: f64, cold: Option<f64>) -> Record {
         CostSpread { ticks: Quantity::ticks(sorted[7]), runs, rate }
     };
     let cold = cold.map(spread);
-    let answer = Cost { hot: spread(hot), cold, verdict: Verdict::ok() };
+    let answer = Cost { hot: spread(hot), cold, abreast: None, verdict: Verdict::ok() };
     record(scenario, Vec::new(), Outcome::Cost(answer))
 }
 

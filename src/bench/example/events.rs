@@ -1,14 +1,16 @@
 //! What happens at a moment: a burst, an overload, a failure, sessions that open.
 
 use super::noise::Noise;
-use super::outcome::{Burst, Failover, FailoverRun, LimitAnswer, Recovery, Sessions};
+use super::outcome::{
+    Burst, Churn, ChurnRun, Failover, FailoverRun, LimitAnswer, Recovery, Sessions,
+};
 use super::trial::Gap;
 use super::trials::{Made, count};
 use super::{Outcome, Quantity, Record, Unit, Verdict};
 use super::{record, scenario};
 
 pub(super) fn all() -> Vec<Record> {
-    vec![burst(), recovery(), failover(), sessions(), limits()]
+    vec![burst(), recovery(), failover(), sessions(), limits(), churn()]
 }
 
 fn burst() -> Record {
@@ -123,4 +125,23 @@ fn limits() -> Record {
         verdict: Verdict::ok(),
     };
     record(scenario("gateway", "veth", 64, "thruway"), Vec::new(), Outcome::Limits(answer))
+}
+
+fn churn() -> Record {
+    let updates = |value: f64| Quantity { value, unit: Unit::UpdatesPerSecond };
+    let run = |value| ChurnRun {
+        updates: updates(value),
+        lost: (0, 0),
+        unsent: (0, 0),
+        compared: 20_480,
+        differing: 0,
+    };
+    let answer = Churn {
+        load: Quantity::rate(3_800_000.0),
+        throughput: Some(Quantity::rate(5_430_000.0)),
+        updates: updates(412_000.0),
+        runs: vec![run(398_000.0), run(412_000.0), run(425_000.0)],
+        verdict: Verdict::ok(),
+    };
+    record(scenario("fastpath", "ring", 64, "thruway"), Vec::new(), Outcome::Churn(answer))
 }

@@ -42,6 +42,24 @@ impl Cores {
         }
     }
 
+    /// A core for each worker, where nobody else needs one meanwhile.
+    ///
+    /// # Errors
+    /// When the kernel does not tell the cores, or there are fewer than workers.
+    pub fn each(workers: usize) -> Result<Vec<usize>, MediumError> {
+        Self::one_each(&first_allowed()?, workers)
+    }
+
+    fn one_each(allowed: &[usize], workers: usize) -> Result<Vec<usize>, MediumError> {
+        allowed.get(..workers).map(<[usize]>::to_vec).ok_or_else(|| {
+            MediumError::refused(format!(
+                "{workers} workers need a core each and this process may use {}; measure with \
+                 fewer workers, or on a larger machine",
+                allowed.len()
+            ))
+        })
+    }
+
     /// Pins the calling thread to the tester's core.
     ///
     /// # Errors
@@ -111,5 +129,8 @@ mod tests {
     fn too_many_workers_are_refused_with_the_numbers() {
         let refused = Cores::of(&[0, 1], 2).unwrap_err().to_string();
         assert!(refused.contains("need 3 cores and this process may use 2"), "{refused}");
+        assert_eq!(Cores::one_each(&[3, 5, 7], 2).unwrap(), [3, 5]);
+        let refused = Cores::one_each(&[3, 5], 3).unwrap_err().to_string();
+        assert!(refused.contains("3 workers need a core each"), "{refused}");
     }
 }

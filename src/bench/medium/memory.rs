@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use super::{BURST, Device, Tester};
@@ -26,11 +26,17 @@ use crate::sync::Counter;
 use crate::tables::Counters;
 use crate::time::Now;
 use crate::wire::eth;
-use crate::worker::{Down, Inspect, Rings, Worker};
+use crate::worker::{Down, Inspect, Rings};
 
+mod apart;
+mod changing;
 pub mod plant;
 mod threads;
 
+pub(in crate::bench) use apart::{Apart, Lone};
+#[cfg(test)]
+pub(in crate::bench) use changing::memory_with_churn;
+pub use changing::ring_with_churn;
 use plant::{Blueprint, Plant};
 use threads::{Here, There, poll};
 
@@ -80,19 +86,20 @@ pub fn memory(scenario: &Scenario, workers: usize) -> io::Result<(MemoryTester, 
     Ok(assemble(scenario, Plant::new(scenario, workers, 0)?).0)
 }
 
-/// As [`memory`] with one worker, and with so many frames more.
+/// As [`memory`], and with so many frames more.
 pub(in crate::bench) fn with_frames(
     scenario: &Scenario,
+    workers: usize,
     frames: usize,
 ) -> io::Result<(MemoryTester, MemoryDevice, Vec<Pool>)> {
-    let ((tester, device), spare) = assemble(scenario, Plant::new(scenario, 1, frames)?);
+    let ((tester, device), spare) = assemble(scenario, Plant::new(scenario, workers, frames)?);
     Ok((tester, device, spare))
 }
 
 type Assembled = ((MemoryTester, MemoryDevice), Vec<Pool>);
 
 fn assemble(scenario: &Scenario, plant: Plant) -> Assembled {
-    let Plant { blueprint, workers, counters, rings, ends, pool, spare } = plant;
+    let Plant { blueprint, workers, counters, rings, ends, pool, spare, .. } = plant;
     let turns: Vec<_> = workers.iter().map(|_| Arc::new(Counter::default())).collect();
     let here = Arc::new(Here { workers: Mutex::new(workers), turns: turns.clone() });
     let tester = tester(scenario, ends, pool, Some(Arc::clone(&here)));
@@ -117,8 +124,15 @@ pub fn ring(
     scenario: &Scenario,
     cores: &[Option<usize>],
 ) -> io::Result<(MemoryTester, MemoryDevice)> {
-    let Plant { blueprint, workers, counters, rings, ends, pool, .. } =
-        Plant::new(scenario, cores.len(), 0)?;
+    threaded(scenario, Plant::new(scenario, cores.len(), 0)?, cores)
+}
+
+fn threaded(
+    scenario: &Scenario,
+    plant: Plant,
+    cores: &[Option<usize>],
+) -> io::Result<(MemoryTester, MemoryDevice)> {
+    let Plant { blueprint, workers, counters, rings, ends, pool, .. } = plant;
     let turns: Vec<_> = workers.iter().map(|_| Arc::new(Counter::default())).collect();
     let stop = Arc::new(AtomicBool::new(false));
     let mut there = There { stop: Arc::clone(&stop), threads: Vec::new() };
@@ -172,34 +186,18 @@ impl Side {
 
     /// The queue of a frame, as the kernel's fanout spreads frames over packet ports.
     fn queue(&self, frame: &[u8]) -> usize {
-        if self.ends.len() == 1 {
-            return 0;
-        }
-        let word = |at: usize| frame.get(at..at + 4).and_then(|b| b.try_into().ok());
-        let address = |at| word(self.l3 + at).map_or(0, u32::from_be_bytes);
-        steer::hash(address(12), address(16)) as usize % self.ends.len()
+        queue(frame, self.l3, self.ends.len())
     }
 }
 
-/// What a lane's frames pass, laid open for whoever measures single turns.
-#[derive(Debug)]
-pub(in crate::bench) struct Hands<'a> {
-    /// The workers; there is one.
-    pub(in crate::bench) workers: MutexGuard<'a, Vec<Worker>>,
-    /// Where frames enter.
-    pub(in crate::bench) enter: &'a mut End,
-    /// Where they leave.
-    pub(in crate::bench) leave: &'a mut End,
-}
-
-impl MemoryTester {
-    /// A lane's ends and the worker between them; none where workers have threads of their own.
-    pub(in crate::bench) fn hands(&mut self, lane: usize) -> Option<Hands<'_>> {
-        let workers = self.here.as_ref()?.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let [onprem, azure] = &mut self.sides;
-        let (enter, leave) = if lane == TO_AZURE { (onprem, azure) } else { (azure, onprem) };
-        Some(Hands { workers, enter: enter.ends.first_mut()?, leave: leave.ends.first_mut()? })
+/// The queue, of so many, of a frame whose IPv4 header begins at `l3`.
+fn queue(frame: &[u8], l3: usize, queues: usize) -> usize {
+    if queues == 1 {
+        return 0;
     }
+    let word = |at: usize| frame.get(at..at + 4).and_then(|b| b.try_into().ok());
+    let address = |at| word(l3 + at).map_or(0, u32::from_be_bytes);
+    steer::hash(address(12), address(16)) as usize % queues
 }
 
 impl Tester for MemoryTester {

@@ -6,6 +6,7 @@
 
 pub mod cable;
 pub mod calibrate;
+pub mod churn;
 pub mod cores;
 pub mod device;
 pub mod drops;
@@ -22,6 +23,7 @@ pub mod wiring;
 
 use std::io;
 
+pub use churn::{Changed, Churn};
 pub use cores::Cores;
 pub use error::MediumError;
 pub(in crate::bench) use site::take_in;
@@ -55,6 +57,11 @@ pub trait Tester {
 
     /// Frames that the tester or the medium lost since the last call, by the name of the counter.
     fn drops(&mut self) -> io::Result<Vec<(String, u64)>>;
+
+    /// The changes that it makes to routes in its steps, if it can.
+    fn churn(&mut self) -> Option<&mut Churn> {
+        None
+    }
 }
 
 /// What is measured.
@@ -97,5 +104,9 @@ impl<T: Tester> Tester for &mut T {
 
     fn drops(&mut self) -> io::Result<Vec<(String, u64)>> {
         (**self).drops()
+    }
+
+    fn churn(&mut self) -> Option<&mut Churn> {
+        (**self).churn()
     }
 }

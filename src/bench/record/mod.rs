@@ -47,6 +47,9 @@ pub enum Unit {
     /// Sessions a second.
     #[serde(rename = "sessions/s")]
     SessionsPerSecond,
+    /// Route changes a second.
+    #[serde(rename = "updates/s")]
+    UpdatesPerSecond,
     /// Seconds.
     #[serde(rename = "s")]
     Seconds,
@@ -180,6 +183,7 @@ impl fmt::Display for Quantity {
             Unit::FramesPerSecond => "pps",
             Unit::BitsPerSecond => "bit/s",
             Unit::SessionsPerSecond => "sessions/s",
+            Unit::UpdatesPerSecond => "updates/s",
             Unit::Bytes => "B",
             Unit::Seconds => return seconds(f, self.value),
             Unit::Nanoseconds => return seconds(f, self.value / 1e9),

@@ -1,11 +1,15 @@
 //! What is the answer? One variant for each question that a suite can ask.
 
+mod cost;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::trial::{Gap, Latency, Verdict};
 use super::{LineRates, Quantity};
+
+pub use cost::{Abreast, Cost, CostSpread};
 
 /// The answer of a suite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +36,8 @@ pub enum Outcome {
     Failover(Failover),
     /// How fast sessions are opened, and how many there can be (RFC 9693).
     Sessions(Sessions),
+    /// How many route changes a second the table takes under load.
+    Churn(Churn),
     /// One figure along an axis.
     Scale(Scale),
     /// Two forwarders, or two builds, in pairs.
@@ -44,30 +50,6 @@ pub enum Outcome {
 pub struct Calibrated {
     /// The line rates that follow.
     pub lines: LineRates,
-}
-
-/// See [`Outcome::Cost`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct Cost {
-    /// Few frames that stay in the cache.
-    pub hot: CostSpread,
-    /// Many frames that do not.
-    pub cold: Option<CostSpread>,
-    /// How it went.
-    pub verdict: Verdict,
-}
-
-/// A cost over several runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct CostSpread {
-    /// Median ticks a packet.
-    pub ticks: Quantity,
-    /// Each run's ticks a packet, in order.
-    pub runs: Vec<f64>,
-    /// Packets a second at the median.
-    pub rate: Quantity,
 }
 
 /// See [`Outcome::Throughput`].
@@ -293,6 +275,38 @@ pub struct Sessions {
     pub all_open: Option<Quantity>,
     /// Whether it may be trusted.
     pub verdict: Verdict,
+}
+
+/// See [`Outcome::Churn`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Churn {
+    /// The load under which routes changed.
+    pub load: Quantity,
+    /// The throughput that it is a share of, where that was searched for.
+    pub throughput: Option<Quantity>,
+    /// Route changes a second, the median of the runs.
+    pub updates: Quantity,
+    /// Each pair of trials, one with changes and one without.
+    pub runs: Vec<ChurnRun>,
+    /// Whether the table took them.
+    pub verdict: Verdict,
+}
+
+/// A trial with route changes and one without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ChurnRun {
+    /// Route changes a second.
+    pub updates: Quantity,
+    /// Frames lost with changes, and without.
+    pub lost: (u64, u64),
+    /// Frames that were due and not sent, with changes and without.
+    pub unsent: (u64, u64),
+    /// Addresses looked up in the table and in one built anew from its routes.
+    pub compared: u64,
+    /// Those of them that led elsewhere.
+    pub differing: u64,
 }
 
 /// See [`Outcome::Scale`].

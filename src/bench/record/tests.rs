@@ -183,8 +183,8 @@ fn a_file_of_the_first_version_can_still_be_read() {
     let records = read(&packaged("tests/data/bench-1.0.jsonl")).expect("it can be read");
     let kinds: std::collections::BTreeSet<_> =
         records.iter().map(|record| crate::bench::digest::Question::of(&record.result)).collect();
-    // It could not ask for limits of the service yet.
-    assert_eq!(kinds.len(), crate::bench::digest::Question::ALL.len() - 1);
+    // It could not ask for limits of the service and for route changes yet.
+    assert_eq!(kinds.len(), crate::bench::digest::Question::ALL.len() - 2);
     assert!(records.iter().all(|record| record.notes.iter().any(|note| note == example::MADE_UP)));
 }
 
@@ -200,6 +200,7 @@ fn quantities_have_units_and_digits_that_count() {
         (of(350.0, Unit::FramesPerSecond), "350 pps"),
         (of(1e9, Unit::BitsPerSecond), "1.000 Gbit/s"),
         (of(412_000.0, Unit::SessionsPerSecond), "412.0 ksessions/s"),
+        (of(650_000.0, Unit::UpdatesPerSecond), "650.0 kupdates/s"),
         (of(2112.0, Unit::Bytes), "2.112 kB"),
         (of(4335.2, Unit::Frames), "4335 frames"),
         (of(46.24, Unit::Ticks), "46.2 ticks"),

@@ -50,6 +50,10 @@ pub(super) const fn asks(question: Question) -> &'static str {
             "What a limit of the service lets through of a load above it, once its bucket is empty. \
              The limit itself is arithmetic from what the service publishes."
         }
+        Question::Churn => {
+            "How many route changes a second the forwarding table takes under load without losing a \
+             frame: next hops replaced, routes withdrawn and announced again."
+        }
         Question::Burst => {
             "The longest burst without loss (RFC 2544 section 26.4), and the buffer that it tells \
              of (RFC 9004)."

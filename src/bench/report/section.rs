@@ -100,6 +100,7 @@ fn figures(record: &Record) -> Vec<Figure> {
         Outcome::Sessions(answer) => {
             figure::sessions(answer).into_iter().chain(figure::capacity(answer)).collect()
         }
+        Outcome::Churn(answer) => vec![figure::churn(answer)],
         Outcome::Scale(answer) => vec![figure::scale(answer)],
         Outcome::Compare(answer) => vec![figure::ratios(answer), figure::pairs(answer)],
     }

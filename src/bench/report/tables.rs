@@ -5,8 +5,8 @@ use maud::{Markup, html};
 use super::words::{count, percent, shown, typeset, verdict_class};
 use crate::bench::digest::between;
 use crate::bench::record::outcome::{
-    Burst, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LimitAnswer, LossCurve, Recovery,
-    Scale, ScalePoint, Sessions, Throughput,
+    Burst, Churn, Compare, Cost, Failover, GoalAnswer, LatencyAnswer, LimitAnswer, LossCurve,
+    Recovery, Scale, ScalePoint, Sessions, Throughput,
 };
 use crate::bench::record::trial::Spread;
 use crate::bench::record::{LineRates, Outcome, Quantity, Record, Unit, Verdict, VerdictKind};
@@ -22,6 +22,7 @@ pub(super) fn tables(record: &Record) -> Markup {
         Outcome::Burst(answer) => burst(answer),
         Outcome::Failover(answer) => failover(answer),
         Outcome::Sessions(answer) => sessions(answer),
+        Outcome::Churn(answer) => churn(answer),
         Outcome::Scale(answer) => scale(answer),
         Outcome::Compare(answer) => compare(answer),
         Outcome::Recovery(answer) => recovery(answer),
@@ -160,8 +161,20 @@ fn cost(answer: &Cost, tsc_hz: u64) -> Markup {
             shown(spread.rate),
         ]
     });
+    let mut rows: Vec<Vec<String>> = rows.collect();
+    rows.extend(answer.abreast.as_ref().map(|abreast| {
+        let least = abreast.ratios.iter().copied().fold(f64::MAX, f64::min);
+        let most = abreast.ratios.iter().copied().fold(0.0, f64::max);
+        vec![
+            format!("{} workers", abreast.workers),
+            format!("×{:.3}", abreast.ratio),
+            format!("×{least:.3} to ×{most:.3}"),
+            String::new(),
+            shown(abreast.rate),
+        ]
+    }));
     let head = ["frames", "median", "range", "time", "rate"];
-    half("A packet", &table(&head, rows.collect()))
+    half("A packet", &table(&head, rows))
 }
 
 /// A percentile is a number only where enough frames lie beyond it.
@@ -260,6 +273,21 @@ fn limits(answer: &LimitAnswer) -> Markup {
     let drops = answer.drops.iter().filter(|(_, frames)| **frames > 0);
     rows.extend(drops.map(|(reason, frames)| vec![format!("dropped, {reason}"), count(*frames)]));
     half("In figures", &table(&["", ""], rows))
+}
+
+fn churn(answer: &Churn) -> Markup {
+    let rows = answer.runs.iter().enumerate().map(|(index, run)| {
+        let pair = |(with, without)| format!("{}, {}", count(with), count(without));
+        vec![
+            format!("{}", index + 1),
+            shown(run.updates),
+            pair(run.lost),
+            pair(run.unsent),
+            format!("{} of {}", count(run.differing), count(run.compared)),
+        ]
+    });
+    let head = ["run", "changes", "lost with, without", "unsent with, without", "look-ups wrong"];
+    half(&format!("At {}", shown(answer.load)), &table(&head, rows.collect()))
 }
 
 fn burst(answer: &Burst) -> Markup {

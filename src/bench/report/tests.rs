@@ -242,6 +242,7 @@ fn bare() -> Vec<Record> {
                 (answer.establishment, answer.tear_down) = (None, None);
                 (answer.all_new, answer.all_open) = (None, None);
             }
+            Outcome::Churn(answer) => answer.runs.clear(),
             Outcome::Scale(answer) => answer.points.clear(),
             Outcome::Compare(answer) => answer.pairs.clear(),
         }

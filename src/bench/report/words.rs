@@ -10,7 +10,7 @@ pub(super) fn shown(quantity: Quantity) -> String {
 
 /// The same for a text that has quantities in it.
 pub(super) fn typeset(text: &str) -> String {
-    const UNITS: [&str; 14] = [
+    const UNITS: [&str; 17] = [
         "pps",
         "kpps",
         "Mpps",
@@ -25,6 +25,9 @@ pub(super) fn typeset(text: &str) -> String {
         "frames",
         "sessions/s",
         "ksessions/s",
+        "updates/s",
+        "kupdates/s",
+        "Mupdates/s",
     ];
     let mut out = String::new();
     for (index, word) in text.split(' ').enumerate() {

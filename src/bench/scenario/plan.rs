@@ -34,6 +34,8 @@ pub struct Plan {
 const AMPLE_FLOWS: u64 = 200_000;
 /// A bucket that no batch empties: a second at the highest rate.
 const AMPLE_BYTES: u64 = 50_000_000_000;
+/// The domain of the private peering.
+const TO_VMS: &str = "bench private";
 /// Bits of the prefixes by which a gateway finds VMs for destinations in routes.
 const GATEWAY_BITS: u8 = 16;
 
@@ -117,9 +119,20 @@ impl Plan {
             _ => vms,
         };
         let table = routes::spread(list, seed, &to_azure);
-        self.add("bench private", table.iter().map(|(prefix, hop)| (prefix, *hop)))?;
+        self.add(TO_VMS, table.iter().map(|(prefix, hop)| (prefix, *hop)))?;
         let back = list.prefixes().iter().map(|prefix| (*prefix, onprem[0]));
         self.add("bench vms", back)
+    }
+
+    /// Takes the writer of the domain that destinations in Azure are looked up in, with the next
+    /// hops of VMs, which are out of one port; none where nothing is looked up. Workers keep the
+    /// table.
+    pub fn take_routes(&mut self) -> Option<(FibWriter, Vec<NextHopId>)> {
+        let hops = self.hops(|hop| matches!(hop, NextHop::Adjacency(id) if !self.to_onprem(id)));
+        let Compiled { vrfs, fibs, .. } = &mut self.compiled;
+        let vrf = vrfs.iter().position(|own| own.name == TO_VMS)?;
+        vrfs.swap_remove(vrf);
+        Some((fibs.swap_remove(vrf), hops))
     }
 
     fn to_onprem(&self, id: AdjacencyId) -> bool {

@@ -108,6 +108,13 @@ impl Scenario {
         Ok(Flows::Learned(self.known(), Arc::clone(learned)))
     }
 
+    /// Where known flows to Azure go, each flow's destination in turn.
+    pub fn destinations(&self) -> impl Iterator<Item = u32> + use<> {
+        let flows =
+            if self.spec.way.translates() { Flows::Hosts(self.known()) } else { self.routed(true) };
+        (0..flows.len()).map(move |place| flows.tuple(place).dst)
+    }
+
     fn routed(&self, to_azure: bool) -> Flows {
         let spec = &self.spec;
         let hosts = (u32::from(ONPREM_HOSTS.network()), HOST_BITS);

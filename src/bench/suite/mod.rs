@@ -4,6 +4,7 @@
 //! also those that did not count, and never prints; whoever runs it hears of each trial.
 
 pub mod burst;
+pub mod churn;
 pub mod compare;
 pub mod failover;
 pub mod latency;
@@ -15,6 +16,7 @@ pub mod sessions;
 pub mod throughput;
 
 use super::error::BenchError;
+use super::medium::Changed;
 use super::record::{Calibration, LineRates, Scenario, Trial, VerdictKind};
 use super::scenario::ServiceLimit;
 use super::trial::Run;
@@ -109,6 +111,12 @@ pub trait Bed {
     /// # Errors
     /// When the bed has no sessions, or the medium fails.
     fn find_sessions(&mut self, rate: f64) -> Result<u64, BenchError>;
+
+    /// Runs one plan while routes change, and says what was changed.
+    ///
+    /// # Errors
+    /// When routes cannot be changed here, or as [`Bed::run`].
+    fn churn(&mut self, plan: &Plan) -> Result<(Run, Changed), BenchError>;
 }
 
 /// What became of new sessions.
@@ -182,6 +190,17 @@ impl<'a> Runner<'a> {
         let ran = self.bed.run(plan)?;
         self.keep(ran.trial.clone());
         Ok(ran)
+    }
+
+    /// Runs a plan once while routes change.
+    ///
+    /// # Errors
+    /// When the bed fails, or cannot change routes.
+    pub fn churn(&mut self, plan: &Plan) -> Result<(Run, Changed), BenchError> {
+        self.listener.begins(plan);
+        let (ran, changed) = self.bed.churn(plan)?;
+        self.keep(ran.trial.clone());
+        Ok((ran, changed))
     }
 
     /// Keeps a trial that was run otherwise.

@@ -3,16 +3,16 @@
 use miette::{IntoDiagnostic, Result, miette};
 
 use super::log::{About, Log};
-use super::{Asked, Limited, Question, Repeated, Searched, scaled, tcp, versus};
+use super::{Asked, Churned, Limited, Question, Repeated, Searched, scaled, tcp, versus};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::cost;
 use crate::bench::error::BenchError;
 use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Calibrated, Cost, Outcome};
-use crate::bench::scenario::{self, Direction, Limits, Scenario, Way};
+use crate::bench::scenario::{self, Direction, Limits, Mix, Routes, Scenario, Way};
 use crate::bench::search::{Method, Preset};
 use crate::bench::suite::{
-    self, Bed, Event, Runner, burst, failover, latency, limits, loss, recovery, sessions,
+    self, Bed, Event, Runner, burst, churn, failover, latency, limits, loss, recovery, sessions,
     throughput,
 };
 use crate::time::Span;
@@ -31,6 +31,7 @@ pub(super) fn one(question: &Question, log: &mut Log) -> Result<()> {
         Question::Recovery(own) => searched(own, log, Suite::Recovery),
         Question::Loss(own) => losses(own, log),
         Question::Limits(own) => limits(own, log),
+        Question::Churn(own) => churned(own, log),
         Question::Failover(own) => failovers(own, log),
         Question::Sessions(own) => session_rates(own, log),
         Question::Scale(own) => scaled::ask(own, log),
@@ -67,7 +68,9 @@ pub(super) fn calibrate(wish: &Wish, log: &mut Log) -> Result<()> {
 /// When the scenario cannot be had.
 pub(super) fn cost_of(wish: &Wish, log: &mut Log) -> Result<()> {
     log.begin();
-    let (about, cost) = cost_at(wish, &cost::Options::default(), log).into_diagnostic()?;
+    let options = cost::Options::default();
+    let asked = if wish.workers > 1 { abreast_at } else { cost_at };
+    let (about, cost) = asked(wish, &options, log).into_diagnostic()?;
     log.keep(about, Vec::new(), Outcome::Cost(cost))
 }
 
@@ -87,18 +90,46 @@ pub(super) fn cost_at(
     };
     let found = cost::measure(&scenario, *lane, &wish.genome, wish.mix, options)
         .map_err(|why| asked(&why))?;
+    let layout = format!("tester and worker share core {}", cores.tester);
+    Ok(told(wish, &scenario, found, &layout))
+}
+
+/// Ticks a packet of one worker, and what several carry beside it, each on a core of its own.
+fn abreast_at(
+    wish: &Wish,
+    options: &cost::Options,
+    log: &mut Log,
+) -> Result<(About, Cost), BenchError> {
+    let asked = |why: &dyn std::fmt::Display| BenchError::Asked(why.to_string());
+    let scenario = Scenario::new(wish.spec.clone()).map_err(|why| asked(&why))?;
+    let cores = Cores::each(wish.workers).map_err(|why| asked(&why))?;
+    log.say("measuring workers beside each other", None);
+    let ([lane], Mix::Known) = (wish.direction.lanes(), wish.mix) else {
+        let why = "workers beside each other are asked for one direction and known flows: take \
+                   --direction to_azure --new none";
+        return Err(BenchError::Asked(why.to_owned()));
+    };
+    let each: Vec<Option<usize>> = cores.iter().copied().map(Some).collect();
+    let found = cost::abreast::measure(&scenario, *lane, &wish.genome, &each, options)
+        .map_err(|why| asked(&why))?;
+    let cores: Vec<String> = cores.iter().map(ToString::to_string).collect();
+    Ok(told(wish, &scenario, found, &format!("a worker each on cores {}", cores.join(", "))))
+}
+
+/// What the record says of a cost.
+fn told(wish: &Wish, scenario: &Scenario, found: cost::Measured, layout: &str) -> (About, Cost) {
     let run = scenario::Run {
         device: "thruway",
         medium: "memory",
         genome: &wish.genome,
-        workers: 1,
+        workers: found.cost.abreast.as_ref().map_or(1, |abreast| abreast.workers),
         direction: wish.direction,
-        layout: &format!("tester and worker share core {}", cores.tester),
+        layout,
     };
     let mut notes = scenario.notes();
     notes.extend(found.notes);
     let scenario = scenario.record(&run);
-    Ok((About { scenario, seed: wish.spec.seed, calibration: None, notes }, found.cost))
+    (About { scenario, seed: wish.spec.seed, calibration: None, notes }, found.cost)
 }
 
 /// A suite that begins with, or is, a search.
@@ -227,6 +258,51 @@ fn limits(own: &Limited, log: &mut Log) -> Result<()> {
     let found = found.into_diagnostic()?;
     let trials = runner.into_trials();
     log.keep(about, trials, Outcome::Limits(found))
+}
+
+/// Routes of a table where none are asked for: about as many as the Internet has.
+const MANY_ROUTES: u32 = 1_000_000;
+/// Flows to them.
+const MANY_FLOWS: u64 = 100_000;
+
+fn churned(own: &Churned, log: &mut Log) -> Result<()> {
+    let mut wish = own.asked.wanted.wish()?;
+    let goes_there = wish.spec.way == Way::FastPath && wish.direction == Direction::ToAzure;
+    if wish.medium != Medium::Ring || !goes_there {
+        return Err(miette!(
+            help = "bench churn --medium ring --way fastpath --direction to_azure",
+            "routes are changed on the medium ring, whose tables are in this process, on the way \
+             fastpath to Azure, which looks them up"
+        ));
+    }
+    if own.asked.wanted.routes.is_none() {
+        wish.spec.routes = Routes::internet(wish.spec.seed, MANY_ROUTES);
+        wish.spec.flows = own.asked.wanted.flows.unwrap_or(MANY_FLOWS);
+    }
+    log.begin();
+    let mut bed = bed::open_with_churn(&wish).into_diagnostic()?;
+    let mut about = about(&*bed, &wish);
+    about.notes.push(
+        "Routes were changed by the tester's thread, in the time that generator and sink left it: \
+         a third each next hops replaced, routes withdrawn and announced again."
+            .to_owned(),
+    );
+    let mut runner = Runner::new(&mut *bed, log);
+    let (load, throughput) = match own.load {
+        Some(load) => (load, None),
+        None => {
+            let timeout = Span::secs(own.at_most);
+            let how = throughput::How { preset: own.preset, method: Method::MlrSearch, timeout };
+            let found = throughput::search(&mut runner, how).into_diagnostic()?;
+            let rate = throughput::rate(&found)
+                .ok_or_else(|| miette!("no load passes: there is no throughput to begin with"))?;
+            (rate * churn::SHARE, Some(rate))
+        }
+    };
+    let trials = (usize::from(own.pairs), span(own.asked.seconds));
+    let found = churn::measure(&mut runner, load, throughput, trials).into_diagnostic()?;
+    let trials = runner.into_trials();
+    log.keep(about, trials, Outcome::Churn(found))
 }
 
 fn failovers(own: &Repeated, log: &mut Log) -> Result<()> {

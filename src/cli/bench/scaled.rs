@@ -198,7 +198,9 @@ fn possible(
 fn obstacle(wish: &Wish, axis: Axis) -> Option<String> {
     match axis {
         Axis::Workers if wish.medium == Medium::Memory => {
-            Some("In memory all workers share one thread: take ring, veth or tap".to_owned())
+            let why = "In memory all workers share one thread: take ring, veth or tap, or ask bench \
+                       cost --workers";
+            Some(why.to_owned())
         }
         Axis::Workers => Cores::share(wish.workers).err().map(|why| why.to_string()),
         Axis::Routes => wish.wrong_side(),

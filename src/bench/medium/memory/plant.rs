@@ -6,9 +6,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::bench::scenario::{Plan, Scenario};
+use crate::fib::FibWriter;
 use crate::flow::Census;
 use crate::frame::Pool;
-use crate::ids::WorkerId;
+use crate::ids::{NextHopId, WorkerId};
 use crate::io::memory::{self, End, Plug};
 use crate::io::{Port, PortKind, PortSpec, Queue};
 use crate::model::PortName;
@@ -22,7 +23,7 @@ use crate::worker::{Parts, Rings, Wake, Worker, handoffs};
 /// Frames that wait in each lane of a port.
 pub const DEPTH: usize = 1024;
 /// Frames of each pool: of a worker, and of the tester.
-const FRAMES: usize = 8192;
+pub const FRAMES: usize = 8192;
 /// Entries of the rings to control, and of those between workers.
 const RING: usize = 1024;
 /// Packets on their way from one worker to another.
@@ -74,6 +75,8 @@ pub struct Plant {
     pub pool: Pool,
     /// More frames, as many as were asked for.
     pub spare: Vec<Pool>,
+    /// The writer of the routes to VMs, and the next hops of those.
+    pub routes: Option<(FibWriter, Vec<NextHopId>)>,
 }
 
 impl Plant {
@@ -82,7 +85,9 @@ impl Plant {
     /// # Errors
     /// When it does not compile or memory is short.
     pub fn new(scenario: &Scenario, workers: usize, frames: usize) -> io::Result<Self> {
-        let Plan { model, compiled } = scenario.plan(workers).map_err(io::Error::other)?;
+        let mut plan = scenario.plan(workers).map_err(io::Error::other)?;
+        let routes = plan.take_routes();
+        let Plan { model, compiled } = plan;
         let mut pools = Pool::family(workers + 1 + frames.div_ceil(FRAMES), FRAMES)?;
         let spare = pools.split_off(workers + 1);
         let mut plugs: HashMap<&PortName, Plug> = HashMap::new();
@@ -136,6 +141,6 @@ impl Plant {
             })
         });
         let workers = workers.collect();
-        Ok(Self { blueprint, workers, counters, rings, ends, pool: tester, spare })
+        Ok(Self { blueprint, workers, counters, rings, ends, pool: tester, spare, routes })
     }
 }

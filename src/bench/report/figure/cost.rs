@@ -5,7 +5,7 @@ use maud::html;
 use super::super::svg::{Anchor, Axis, Mark, Of, Plot, Scale, Shape};
 use super::super::words::shown;
 use super::{Figure, line_label, line_rates};
-use crate::bench::record::outcome::{Calibrated, Cost, LimitAnswer};
+use crate::bench::record::outcome::{Calibrated, Churn, Cost, LimitAnswer};
 use crate::bench::record::{Calibration, Quantity};
 
 /// Ticks a packet, hot and cold, with every run.
@@ -72,6 +72,21 @@ pub(in super::super) fn limits(answer: &LimitAnswer) -> Figure {
         bar(&mut plot, index as f64, name, *rate);
     }
     Figure::half("What is let through", html! {}, vec![plot])
+}
+
+/// Route changes a second of each run.
+pub(in super::super) fn churn(answer: &Churn) -> Figure {
+    let names: Vec<String> = (1..=answer.runs.len()).map(|run| format!("run {run}")).collect();
+    let most = answer.runs.iter().map(|run| run.updates.value).fold(0.0, f64::max);
+    let x = Axis::new("", Of::Count("updates/s"), Scale::from_zero([most * 1.6]));
+    let y = Axis::new("", Of::Count(""), Scale::Names(names.clone()));
+    let says = format!("Route changes at {}: {}.", shown(answer.load), shown(answer.updates));
+    let mut plot = Plot::new(says, x, y, 40.0 * names.len().max(1) as f64);
+    for (index, (name, run)) in names.iter().zip(&answer.runs).enumerate() {
+        bar(&mut plot, index as f64, name, run.updates);
+    }
+    let note = html! { "Made by the tester's thread between bursts." };
+    Figure::half("Route changes a second", note, vec![plot])
 }
 
 fn bar(plot: &mut Plot, row: f64, name: &str, rate: Quantity) {

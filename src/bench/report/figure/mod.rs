@@ -18,7 +18,7 @@ use super::words::shown;
 use crate::bench::record::{LineRates, Quantity, Verdict, VerdictKind};
 
 pub(super) use compare::{pairs, ratios};
-pub(super) use cost::{calibration, cost, limits};
+pub(super) use cost::{calibration, churn, cost, limits};
 pub(super) use events::{burst, recovery, three_methods, timeline};
 pub(super) use latency::{over_load, percentiles};
 pub(super) use loss::{forwarded, loss};

@@ -60,6 +60,7 @@ fn unit(answer: &Scale) -> Of {
         Some(Unit::FramesPerSecond) => Of::Count("pps"),
         Some(Unit::BitsPerSecond) => Of::Count("bit/s"),
         Some(Unit::SessionsPerSecond) => Of::Count("sessions/s"),
+        Some(Unit::UpdatesPerSecond) => Of::Count("updates/s"),
         Some(Unit::Ticks) => Of::Count("ticks"),
         Some(Unit::Bytes) => Of::Count("B"),
         Some(Unit::Nanoseconds) => Of::Time,
