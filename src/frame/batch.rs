@@ -1,7 +1,7 @@
 //! Up to 64 frames that go through the pipeline together; sets of them are `u64`s.
 
 use super::outgoing::{self, Length};
-use super::{DropReason, Flags, Frame, Pool, Row};
+use super::{DropReason, FRAME_SIZE, Flags, Frame, Pool, Row};
 use crate::ids::PortId;
 use crate::time::Now;
 
@@ -29,6 +29,11 @@ impl Iterator for Bits {
 #[inline(always)]
 pub const fn first(len: usize) -> u64 {
     if len >= BATCH { u64::MAX } else { (1 << len) - 1 }
+}
+
+/// Whether a frame that is no super-frame lies in its buffer.
+fn is_inside(off: u16, len: u32) -> bool {
+    usize::from(off) + len as usize <= FRAME_SIZE
 }
 
 /// Where a member's frame begins in its buffer, its bytes, and when it came in.
@@ -60,7 +65,7 @@ pub struct Batch {
     /// Bits that any of their arrivals has, and those that all have.
     ones: u64,
     common: u64,
-    /// Whether one of them is a super-frame, or was seen before.
+    /// Whether one of them is a super-frame, or was seen before, or came in by another port.
     odd: bool,
     /// Members in which something is left open.
     open: u64,
@@ -104,6 +109,11 @@ impl Batch {
             return Err(frame);
         }
         let Row { off, len, arrival, .. } = row;
+        debug_assert!(is_inside(off, len) || row.is_open(), "a frame ends before its buffer");
+        if self.len == 0 {
+            self.port = row.port;
+        }
+        self.odd |= row.port != self.port;
         self.frames[self.len] = Some(frame);
         self.places[self.len] = Place { off, len, arrival };
         self.rows[self.len] = Row { order: self.len as u8, ..row };
@@ -130,12 +140,14 @@ impl Batch {
     ) -> u64 {
         if port != self.port {
             self.settle();
+            self.odd |= self.len > 0;
             self.port = port;
         }
         let (mut len, mut bytes) = (self.len, 0_u64);
         let (mut ones, mut common) = (self.ones, self.common);
         // From within: a ring that wraps around is two loops then.
         frames.for_each(|(frame, (off, size), arrival)| {
+            debug_assert!(is_inside(off, size.size()) || size.is_open(), "as in push");
             let size = size.marked();
             self.places[len] = Place { off, len: size, arrival };
             debug_assert!(self.frames[len].is_none(), "a place is empty before it is taken");
@@ -210,8 +222,8 @@ impl Batch {
         (self.frames[i].as_ref().expect("a live packet has its frame"), &self.places[i])
     }
 
-    /// Whether a frame that was pushed is a super-frame, leaves its checksum to hardware, or was
-    /// seen by a stage before.
+    /// Whether a frame that was pushed is a super-frame, leaves its checksum to hardware, was seen
+    /// by a stage before, or came in by another port than those before it.
     pub fn is_odd(&self) -> bool {
         self.odd
     }
@@ -352,5 +364,43 @@ impl Batch {
         self.odd = false;
         self.bare = 0;
         self.open = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::HEADROOM;
+    use super::*;
+
+    fn filled(ports: [u16; 2], by_push: bool) -> Batch {
+        let mut pool = Pool::new(2).unwrap();
+        let mut batch = Batch::new();
+        let off = u16::try_from(HEADROOM).unwrap();
+        for port in ports.map(PortId) {
+            let frame = pool.take().unwrap();
+            if by_push {
+                batch.push(frame, Row { off, len: 60, port, ..Row::default() }).unwrap();
+            } else {
+                batch.extend(port, [(frame, (off, Length::of(60)), Now(7))].into_iter());
+            }
+        }
+        batch
+    }
+
+    #[test]
+    fn frames_of_several_ports_are_no_batch_of_one_place() {
+        for by_push in [true, false] {
+            assert!(!filled([3, 3], by_push).is_odd());
+            assert!(filled([3, 4], by_push).is_odd());
+        }
+    }
+
+    #[test]
+    fn each_frame_keeps_the_port_that_it_came_in_by() {
+        for by_push in [true, false] {
+            let mut batch = filled([3, 4], by_push);
+            batch.settle();
+            assert_eq!([0, 1].map(|i| batch.row(i).port.0), [3, 4]);
+        }
     }
 }

@@ -24,6 +24,9 @@ use crate::wire::virtio::Kind;
 /// From this length in bytes on the kernel cuts frames before any interface (`gso_max_size`).
 const TOO_LONG: u32 = 65_536;
 
+/// Refusals between two looks at an interface that takes what it took.
+const PATIENCE: u32 = 16;
+
 /// The socket, and what it is good for.
 #[derive(Debug)]
 pub(super) struct LongSender {
@@ -32,8 +35,8 @@ pub(super) struct LongSender {
     name: String,
     numbers: FeatureNumbers,
     takes: Segmentation,
-    /// Whether the interface was looked at since a super-frame passed.
-    looked: bool,
+    /// Refusals that are taken for those of a full driver before the interface is looked at again.
+    patience: u32,
 }
 
 impl LongSender {
@@ -49,8 +52,8 @@ impl LongSender {
         if interfaces.driver(name).map_or(true, |driver| driver != "veth") {
             return Ok(None);
         }
-        let numbers = FeatureNumbers::read(&interfaces, name)?;
-        let takes = numbers.segmentation(&interfaces, name)?;
+        let Ok(numbers) = FeatureNumbers::read(&interfaces, name) else { return Ok(None) };
+        let takes = numbers.segmentation(&interfaces, name).unwrap_or_default();
         if takes == Segmentation::default() {
             return Ok(None);
         }
@@ -60,7 +63,7 @@ impl LongSender {
         packet::set_buffers(&socket, super::SOCKET_BUFFER)?;
         packet::bind(&socket, index, Protocol::None)?;
         let name = name.to_owned();
-        Ok(Some(Self { socket, interfaces, name, numbers, takes, looked: false }))
+        Ok(Some(Self { socket, interfaces, name, numbers, takes, patience: 0 }))
     }
 
     /// Whether this super-frame goes out whole.
@@ -88,7 +91,7 @@ impl LongSender {
         }
         match rustix::net::send(&self.socket, own.with_header(), SendFlags::DONTWAIT) {
             Ok(_) => {
-                self.looked = false;
+                self.patience = 0;
                 counts.frames += 1;
                 counts.bytes += u64::from(own.len.size());
             }
@@ -109,16 +112,17 @@ impl LongSender {
         Fate::Settled
     }
 
-    /// Looks what the interface takes, once until a super-frame passes: that waits for the kernel's
-    /// configuration lock.
+    /// Looks what the interface takes, not at each refusal: that waits for the kernel's configuration
+    /// lock.
     #[cold]
     fn look_again(&mut self) {
-        if std::mem::replace(&mut self.looked, true) {
+        if self.patience > 0 {
+            self.patience -= 1;
             return;
         }
-        if let Ok(takes) = self.numbers.segmentation(&self.interfaces, &self.name) {
-            self.takes = takes;
-        }
+        let Ok(takes) = self.numbers.segmentation(&self.interfaces, &self.name) else { return };
+        let is_news = std::mem::replace(&mut self.takes, takes) != takes;
+        self.patience = if is_news { 0 } else { PATIENCE };
     }
 }
 

@@ -36,6 +36,9 @@ impl Way<'_> {
         let Context { tables, counters, .. } = *cx;
         let Outbox { ports, express, .. } = &mut *cx.out;
         let picked = &express.lists.picked;
+        if ready.set == 0 {
+            return;
+        }
         let ready = self.pay(tables, picked, ready);
         if ready.set == 0 {
             return;
