@@ -5,7 +5,7 @@
 //! third withdraw a route that no traffic needs, and the rest announce again what was withdrawn
 //! longest ago. So no frame may be lost, whichever change it meets.
 //!
-//! A [`Tester::step`] makes a few changes and no more than [`BUDGET`] of them; none while the
+//! A [`Tester::step`] makes a few changes and no more than `BUDGET` of them; none while the
 //! generator is behind, so that what is left of the tester's core is all that changes get. What a
 //! change replaced is used again after every worker has passed a turn, as their counters tell.
 
