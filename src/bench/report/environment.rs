@@ -14,12 +14,20 @@ pub(super) struct Machine<'a> {
 pub(super) fn distinct(records: &[Record]) -> Vec<Machine<'_>> {
     let mut machines: Vec<Machine> = Vec::new();
     for Record { environment, version, .. } in records {
-        let known = machines.iter().any(|m| m.environment == environment && m.version == version);
-        if !known {
+        let is_known =
+            |own: &Machine| own.version == version && is_same(own.environment, environment);
+        if !machines.iter().any(is_known) {
             machines.push(Machine { environment, version });
         }
     }
     machines
+}
+
+/// Whether two descriptions are of one machine: each run measures the counter's rate anew, to within
+/// some parts in a million.
+fn is_same(a: &Environment, b: &Environment) -> bool {
+    let near = a.tsc_hz.abs_diff(b.tsc_hz) <= a.tsc_hz / 1000;
+    near && Environment { tsc_hz: b.tsc_hz, ..a.clone() } == *b
 }
 
 /// A machine in a line.
@@ -126,4 +134,24 @@ pub(super) fn command(words: &[String]) -> String {
         }
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::example;
+
+    #[test]
+    fn a_machine_whose_counter_was_measured_again_is_the_same() {
+        let records = example::records();
+        let of = |records: &[Record]| distinct(records).len();
+        let before = of(&records[..1]);
+        let mut twice = vec![records[0].clone(), records[0].clone()];
+        twice[1].environment.tsc_hz += 500;
+        assert_eq!(of(&twice), before);
+        twice[1].environment.tsc_hz += twice[0].environment.tsc_hz / 10;
+        assert_eq!(of(&twice), before + 1);
+        twice[1] = Record { version: "other".to_owned(), ..records[0].clone() };
+        assert_eq!(of(&twice), before + 1);
+    }
 }
