@@ -31,6 +31,7 @@ use super::record::Quantity;
 use super::record::outcome::{Cost, CostSpread};
 use super::record::trial::{DeviceFrames, Verdict, VerdictKind};
 use super::scenario::{Mix, OpenError, Scenario, ScenarioError};
+use super::stats::summary::median;
 use super::traffic::{Genome, Stream as _};
 use crate::io::clock;
 use crate::time::Now;
@@ -151,10 +152,7 @@ fn rate((now_0, ticks_0): (Now, u64), (now_1, ticks_1): (Now, u64)) -> f64 {
 }
 
 fn spread(runs: Vec<f64>, tick_rate: f64) -> CostSpread {
-    let mut sorted = runs.clone();
-    sorted.sort_by(f64::total_cmp);
-    let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
-    let ticks = f64::midpoint(low, high);
+    let ticks = median(&runs).unwrap_or(f64::NAN);
     CostSpread { ticks: Quantity::ticks(ticks), runs, rate: Quantity::rate(tick_rate / ticks) }
 }
 

@@ -19,6 +19,7 @@ use crate::bench::record::Quantity;
 use crate::bench::record::outcome::{Abreast, Cost};
 use crate::bench::record::trial::{Verdict, VerdictKind};
 use crate::bench::scenario::{Mix, Scenario};
+use crate::bench::stats::summary::median;
 use crate::bench::traffic::{Frames, Genome, Probe, Stream as _};
 use crate::frame::{BATCH, HEADROOM, Outgoing, Pool};
 use crate::io::clock;
@@ -210,8 +211,8 @@ fn sums(rounds: &[Vec<Vec<Round>>], tick_rate: f64) -> (Vec<f64>, Abreast) {
     }
     let abreast = Abreast {
         workers: u32::try_from(rounds.len()).unwrap_or(u32::MAX),
-        rate: Quantity::rate(median(&rates)),
-        ratio: median(&ratios),
+        rate: Quantity::rate(median(&rates).unwrap_or_default()),
+        ratio: median(&ratios).unwrap_or_default(),
         ratios,
     };
     (alone, abreast)
@@ -252,15 +253,6 @@ fn few(rounds: &[Vec<Vec<Round>>]) -> Option<Verdict> {
         );
         Verdict::new(VerdictKind::Contaminated, why)
     })
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        len => f64::midpoint(sorted[(len - 1) / 2], sorted[len / 2]),
-    }
 }
 
 /// Finds the flows that go through one worker alone, by sending a frame of each: to the worker

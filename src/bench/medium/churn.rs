@@ -238,6 +238,9 @@ impl Churn {
     }
 
     fn withdraw(&mut self) -> Result<(), FibError> {
+        if self.spare.is_empty() {
+            return Ok(());
+        }
         let at = pick(&mut self.numbers, self.spare.len());
         self.writer.remove(self.spare[at].0)?;
         self.away.push_back(self.spare.swap_remove(at));
