@@ -138,7 +138,8 @@ impl<T: FromZeros, const LEN: usize> Deref for HugeVec<T, LEN> {
 }
 
 /// Where many arrays of one owner come from: few mappings on huge pages, so that tables which are
-/// small each do not need a page-table entry for every 4 KiB.
+/// small each do not need a page-table entry for every 4 KiB. Memory is taken as it is written, a
+/// huge page at a time.
 #[derive(Debug, Default)]
 pub struct Arena {
     mapping: Option<Arc<Mapping>>,
@@ -149,11 +150,36 @@ pub struct Arena {
 const ARENA_SIZE: usize = 64 << 20;
 
 impl Arena {
-    /// An array of `len` items, all zeroes. Its memory is taken at once.
+    /// An array of `len` items, all zeroes. Its memory is taken at once: the first packet that met
+    /// a huge page would wait until the kernel has made one.
     ///
     /// # Panics
     /// As any allocation does when there is no memory: the process ends.
     pub fn array<T: FromZeros>(&mut self, len: usize) -> Array<T> {
+        let array = self.untouched(len);
+        // SAFETY: these are the array's own `len` items; zeroes are what they are already.
+        unsafe { array.start.write_bytes(0, len) };
+        array
+    }
+
+    /// As [`Arena::array`], whose memory is taken as it is written.
+    ///
+    /// # Panics
+    /// As [`Arena::array`].
+    pub fn untouched<T: FromZeros>(&mut self, len: usize) -> Array<T> {
+        self.carve(len)
+    }
+
+    /// An empty list with room for `most` items, whose memory is taken as it grows.
+    ///
+    /// # Panics
+    /// As [`Arena::array`].
+    pub fn list<T: Copy>(&mut self, most: usize) -> List<T> {
+        List { room: self.carve(most), len: 0 }
+    }
+
+    /// Room for `len` items.
+    fn carve<T>(&mut self, len: usize) -> Array<T> {
         const {
             assert!(!std::mem::needs_drop::<T>(), "items are unmapped, not dropped");
             assert!(align_of::<T>() <= LINE, "arrays begin with a cache line");
@@ -169,9 +195,6 @@ impl Arena {
         };
         // SAFETY: the mapping has `size` bytes from `used` on, as was just seen or made so.
         let start = unsafe { mapping.base.add(self.used) };
-        // SAFETY: these are the `size` bytes from `used` on, which nobody has yet. Memory is taken now:
-        // the first packet that met a huge page would wait until the kernel has made one.
-        unsafe { start.write_bytes(0, size) };
         let start = start.cast::<T>();
         self.used += size;
         Array { start, len, mapping: Arc::clone(mapping), items: PhantomData }
@@ -223,6 +246,58 @@ impl<T: FromZeros> DerefMut for Array<T> {
     }
 }
 
+/// A copy has a mapping of its own.
+impl<T: Copy> Clone for Array<T> {
+    fn clone(&self) -> Self {
+        let copy = Arena { mapping: Some(Arc::new(map(self.len * size_of::<T>()))), used: 0 };
+        let copy = { copy }.carve(self.len);
+        // SAFETY: both have `len` items, in mappings apart.
+        unsafe { copy.start.copy_from_nonoverlapping(self.start, self.len) };
+        copy
+    }
+}
+
+/// A list of an [`Arena`], which takes as many items as there was room asked for.
+#[derive(Clone, Debug)]
+pub struct List<T: Copy> {
+    room: Array<T>,
+    len: usize,
+}
+
+impl<T: Copy> List<T> {
+    /// Adds an item.
+    ///
+    /// # Panics
+    /// When there is no room.
+    pub fn push(&mut self, item: T) {
+        assert!(self.len < self.room.len, "a list takes what room was asked for");
+        // SAFETY: `len` is below the length of the room.
+        let place = unsafe { self.room.start.add(self.len) };
+        // SAFETY: the place is inside the room, aligned, and belongs to this list alone.
+        unsafe { place.write(item) };
+        self.len += 1;
+    }
+}
+
+impl<T: Copy> Deref for List<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the first `len` items of the room were pushed, and the room is aligned (`used` of
+        // an arena is a multiple of a cache line), lives as long as `self` and is nobody else's.
+        unsafe { std::slice::from_raw_parts(self.room.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T: Copy> DerefMut for List<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.room.start.as_ptr(), self.len) }
+    }
+}
+
 /// Asks for the cache line at `place`; a hint that no value of `place` can make unsound.
 #[inline(always)]
 pub fn prefetch<T>(place: *const T) {
@@ -254,6 +329,29 @@ mod tests {
         for (value, array) in (1..).zip(&arrays) {
             assert!(array.iter().all(|item| *item == value));
         }
+    }
+
+    #[test]
+    fn a_list_keeps_what_is_pushed() {
+        let mut arena = Arena::default();
+        let (mut one, mut two) = (arena.list(3), arena.list(40_000));
+        for n in 0..40_000_u64 {
+            two.push([n; 3]);
+        }
+        [5, 6, 7].map(|n| one.push(n));
+        let before = one.clone();
+        one[1] = 9;
+        drop(arena);
+        assert_eq!((&*before, &*one), (&[5, 6, 7][..], &[5, 9, 7][..]));
+        assert!(two.len() == 40_000 && two.iter().zip(0..).all(|(item, n)| *item == [n; 3]));
+    }
+
+    #[test]
+    #[should_panic(expected = "room")]
+    fn a_full_list_takes_nothing() {
+        let mut list = Arena::default().list(1);
+        list.push(1);
+        list.push(2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use thruway::frame::{BATCH, FRAME_SIZE, Row};
 use thruway::ids::ShardId;
+use thruway::mem::Arena;
 use thruway::nat::{Nat44Shard, NatConfig, Timeouts, Translated, shard_of_inside};
 use thruway::stage::{nat44, validate};
 use thruway::time::{Now, Span};
@@ -87,7 +88,7 @@ impl Endings {
         let bindings = config.compile().expect("the pool fits");
         let own = |address: &u32| shard_of_inside(*address) == ShardId(0);
         let hosts = (0x0a00_0000..).filter(own).map(Ipv4Addr::from_bits).take(BATCH).collect();
-        let shard = Nat44Shard::new(ShardId(0), bindings, 0);
+        let shard = Nat44Shard::new(&mut Arena::default(), ShardId(0), bindings, 0);
         Self { shard, hosts, now: START, round: 0, ended: 0 }
     }
 

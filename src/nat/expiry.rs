@@ -6,6 +6,7 @@
 //! about once a timeout. The wheel knows candidates only; their owner knows the deadlines.
 
 use super::session::NIL;
+use crate::mem::{Arena, List};
 use crate::time::Now;
 
 /// Nanoseconds of a tick as a power of two: about a second.
@@ -23,7 +24,7 @@ struct Link {
 #[derive(Clone, Debug)]
 pub(super) struct Wheel {
     /// Entries first, then one head a slot: circular lists without special cases.
-    links: Vec<Link>,
+    links: List<Link>,
     heads: Box<[Link]>,
     capacity: u32,
     len: usize,
@@ -36,12 +37,12 @@ const fn tick(at: Now) -> u64 {
 }
 
 impl Wheel {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(arena: &mut Arena, capacity: usize) -> Self {
         let capacity =
             u32::try_from(capacity).expect("capacities are checked by the configuration");
         let heads = (0u32..).take(usize::try_from(SLOTS).expect("few slots"));
         let heads = heads.map(|s| Link { next: capacity + s, prev: capacity + s }).collect();
-        Self { links: Vec::with_capacity(capacity as usize), heads, capacity, len: 0, cursor: 0 }
+        Self { links: arena.list(capacity as usize), heads, capacity, len: 0, cursor: 0 }
     }
 
     #[inline]
@@ -130,7 +131,7 @@ mod tests {
         fn entries_come_out_after_their_deadline(
             ops in prop::collection::vec((0u32..20, 0u64..2_000, 0u64..700), 1..200),
         ) {
-            let mut wheel = Wheel::new(20);
+            let mut wheel = Wheel::new(&mut Arena::default(), 20);
             let mut deadlines: BTreeMap<u32, Now> = BTreeMap::new();
             let mut now = Now(5_000_000_000_000);
             for (id, life, pause) in ops {

@@ -14,6 +14,7 @@ use super::packet::{Packet, ip};
 use super::*;
 use crate::frame::DropReason;
 use crate::ids::ShardId;
+use crate::mem::Arena;
 use crate::time::{Now, Span};
 use crate::wire::icmp4::kind;
 use crate::wire::tcp::flag::{ACK, FIN, RST, SYN};
@@ -348,8 +349,8 @@ impl Run {
         let (mappings, paired) = (BTreeMap::new(), BTreeMap::new());
         Self {
             model: Model { rules: rules.clone(), shard: SHARD, mappings, paired },
-            shard: Nat44Shard::new(SHARD, rules.clone(), 7),
-            lazy: Nat44Shard::new(SHARD, rules, 7),
+            shard: Nat44Shard::new(&mut Arena::default(), SHARD, rules.clone(), 7),
+            lazy: Nat44Shard::new(&mut Arena::default(), SHARD, rules, 7),
             seen: vec![
                 (Proto::Tcp, Endpoint::new(ip("203.0.113.65"), 1026)),
                 (Proto::Udp, Endpoint::new(ip("203.0.113.99"), 5002)),

@@ -8,6 +8,7 @@ use super::packet::{Packet, ep, ip, udp_segment};
 use super::*;
 use crate::frame::{DropReason, Flags};
 use crate::ids::ShardId;
+use crate::mem::Arena;
 use crate::time::{Now, Span};
 use crate::wire::icmp4::{kind, unreachable};
 use crate::wire::proto;
@@ -42,7 +43,9 @@ fn config() -> NatConfig {
 impl Nat {
     fn new(config: &NatConfig) -> Self {
         let rules = config.compile().unwrap();
-        let shards = (0..64).map(|s| Nat44Shard::new(ShardId(s), rules.clone(), 42)).collect();
+        let mut arena = Arena::default();
+        let shard = |id| Nat44Shard::new(&mut arena, ShardId(id), rules.clone(), 42);
+        let shards = (0..64).map(shard).collect();
         let fragments = FragmentTable::new(64, Span::secs(30));
         Self { rules, shards, fragments, now: Now(1_000_000_000_000) }
     }

@@ -16,6 +16,7 @@ use super::state::State;
 use super::tcp_state::{self, TcpState, Timer};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
+use crate::mem::Arena;
 use crate::time::{Now, Span};
 
 /// Datagrams in fragments that one shard follows at a time.
@@ -89,11 +90,11 @@ pub struct Nat44Shard {
 impl Nat44Shard {
     /// A shard without sessions. The same seed and packets give the same translations; `seed`
     /// should be secret.
-    pub fn new(shard: ShardId, rules: Arc<Bindings>, seed: u64) -> Self {
+    pub fn new(arena: &mut Arena, shard: ShardId, rules: Arc<Bindings>, seed: u64) -> Self {
         let mut draws = Draws::new(seed, u64::from(shard.0));
         let shares = rules.pool().shares(shard);
         Self {
-            state: State::new(&rules, &mut draws),
+            state: State::new(arena, &rules, &mut draws),
             draws,
             fragments: FragmentTable::new(FRAGMENTED, rules.timeouts.fragment),
             full: FullGroups::new(&shares, rules.ports),

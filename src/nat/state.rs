@@ -11,6 +11,7 @@ use super::rng::Draws;
 use super::session::{Endpoint, FlowKey, Host, Mapping, NIL, Proto, Session, Side};
 use super::table::{Hasher, Index, Slab};
 use crate::frame::DropReason;
+use crate::mem::Arena;
 use crate::time::{Now, Span};
 
 /// What is left of a mapping.
@@ -78,17 +79,17 @@ const fn side(number: u32) -> Side {
 }
 
 impl State {
-    pub(super) fn new(rules: &Bindings, draws: &mut Draws) -> Self {
+    pub(super) fn new(arena: &mut Arena, rules: &Bindings, draws: &mut Draws) -> Self {
         let n = rules.sessions;
         Self {
-            sessions: Slab::new(n),
-            flows: Index::new(2 * n, 2 * n),
-            mappings: Slab::new(n),
-            endpoints: Index::new(2 * n, 2 * n),
-            hosts: Slab::new(n),
-            addresses: Index::new(n, n),
-            session_wheel: Wheel::new(n),
-            mapping_wheel: Wheel::new(n),
+            sessions: Slab::new(arena, n),
+            flows: Index::new(arena, 2 * n, 2 * n),
+            mappings: Slab::new(arena, n),
+            endpoints: Index::new(arena, 2 * n, 2 * n),
+            hosts: Slab::new(arena, n),
+            addresses: Index::new(arena, n, n),
+            session_wheel: Wheel::new(arena, n),
+            mapping_wheel: Wheel::new(arena, n),
             hasher: Hasher { k0: draws.draw(), k1: draws.draw() },
             quarantine: rules.timeouts.quarantine,
             shortest: rules.timeouts.shortest(),

@@ -5,19 +5,19 @@
 //! wants. The index is at most half full and entries never move, so nothing is ever rebuilt.
 //! Capacity is fixed: memory is reserved at the start and touched as it fills.
 
-use crate::mem::prefetch;
+use crate::mem::{Arena, Array, List, prefetch};
 
 /// Entries by number; numbers are given out again, last freed first.
 #[derive(Clone, Debug)]
-pub(super) struct Slab<T> {
-    items: Vec<T>,
+pub(super) struct Slab<T: Copy> {
+    items: List<T>,
     free: Vec<u32>,
     capacity: usize,
 }
 
-impl<T> Slab<T> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { items: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity), capacity }
+impl<T: Copy> Slab<T> {
+    pub(super) fn new(arena: &mut Arena, capacity: usize) -> Self {
+        Self { items: arena.list(capacity), free: Vec::with_capacity(capacity), capacity }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,7 +73,7 @@ impl<T> Slab<T> {
 /// From hash to number.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
-    slots: Box<[u32]>,
+    slots: Array<u32>,
     mask: usize,
     /// The bits of a slot that hold a number plus one; the rest is tag. A free slot is 0.
     id_mask: u32,
@@ -82,10 +82,10 @@ pub(super) struct Index {
 impl Index {
     /// An index for `capacity` keys whose numbers are below `ids`.
     #[expect(clippy::cast_possible_truncation, reason = "numbers are u32 by construction")]
-    pub(super) fn new(capacity: usize, ids: usize) -> Self {
+    pub(super) fn new(arena: &mut Arena, capacity: usize, ids: usize) -> Self {
         let slots = (capacity.max(8) * 2).next_power_of_two();
         let id_mask = ((ids + 1).next_power_of_two() - 1) as u32;
-        Self { slots: vec![0; slots].into_boxed_slice(), mask: slots - 1, id_mask }
+        Self { slots: arena.untouched(slots), mask: slots - 1, id_mask }
     }
 
     #[inline(always)]
@@ -208,7 +208,7 @@ mod tests {
                 let h = u64::from(id % 7) * 3 + 120;
                 h | u64::from(id % 3) << 60
             };
-            let mut index = Index::new(64, 60);
+            let mut index = Index::new(&mut Arena::default(), 64, 60);
             let mut map = BTreeMap::new();
             for (insert, id) in ops {
                 if insert && map.insert(id, ()).is_none() {
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_slab_gives_each_number_once_and_stops_at_its_capacity() {
-        let mut slab = Slab::new(3);
+        let mut slab = Slab::new(&mut Arena::default(), 3);
         let ids: Vec<_> = (0..3).map(|i| slab.insert(i).unwrap()).collect();
         assert_eq!(ids, [0, 1, 2]);
         assert!(slab.is_full() && slab.insert(9).is_none());

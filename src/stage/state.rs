@@ -102,7 +102,9 @@ impl Shards {
     ) -> Self {
         let mut arena = Arena::default();
         let nat = |nat: &NatEntry| {
-            Sharded::new(&owned, |id| Nat44Shard::new(id, Arc::clone(&nat.bindings), seed))
+            let bindings = &nat.bindings;
+            let mut arena = Arena::default();
+            Sharded::new(&owned, |id| Nat44Shard::new(&mut arena, id, Arc::clone(bindings), seed))
         };
         Self {
             nats: nats.iter().map(nat).collect(),
