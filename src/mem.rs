@@ -338,7 +338,7 @@ mod tests {
         for n in 0..40_000_u64 {
             two.push([n; 3]);
         }
-        [5, 6, 7].map(|n| one.push(n));
+        [5, 6, 7].into_iter().for_each(|n| one.push(n));
         let before = one.clone();
         one[1] = 9;
         drop(arena);

@@ -19,6 +19,7 @@
 //!
 //! It does not send ICMP, answer ARP, look at routes, read a clock or log.
 
+mod ahead;
 mod apart;
 pub mod binding;
 pub mod config;

@@ -52,6 +52,7 @@ impl Nat44Shard {
                 (Some(mapping), self.state.mapping(mapping).inside, None)
             }
         };
+        // A host that is there at this time stays, whatever else is found to have ended.
         let host = self.state.find_host(inside.ip, now);
         if let Some(host) = host
             && !self.state.host_has_room(host, now)
@@ -67,11 +68,11 @@ impl Nat44Shard {
         let mapping = match (mapping, outside) {
             (Some(mapping), _) => mapping,
             (None, Some(outside)) => {
-                self.state.add_mapping(key.proto, inside, outside, None, now)?
+                self.state.add_mapping(host, key.proto, (inside, outside), None)?
             }
             (None, None) => {
-                let (share, outside) = self.allocate(key.proto, inside.ip, now)?;
-                self.state.add_mapping(key.proto, inside, outside, Some(share), now)?
+                let (share, outside) = self.allocate(&key, host, now)?;
+                self.state.add_mapping(host, key.proto, (inside, outside), Some(share))?
             }
         };
         let outside = self.state.mapping(mapping).outside;
@@ -113,45 +114,45 @@ impl Nat44Shard {
     /// A free outside endpoint for an inside host, and the share it is from.
     fn allocate(
         &mut self,
-        proto: Proto,
-        inside_ip: u32,
+        key: &FlowKey,
+        host: Option<u32>,
         now: Now,
     ) -> Result<(u32, Endpoint), DropReason> {
-        let host = self.state.find_host(inside_ip, now);
         let paired = host.map(|id| self.state.host(id).share).filter(|&share| share != NIL);
-        let own = paired.and_then(|at| Some((at, self.free_port(proto, at, now)?)));
+        let own = paired.and_then(|at| Some((at, self.free_port(key, at, now)?)));
         let found = match (paired, self.rules.pooling) {
             (Some(_), Pooling::Paired) => own,
-            _ => own.or_else(|| self.any_port(proto, now)),
+            _ => own.or_else(|| self.any_port(key, now)),
         };
         found.ok_or(DropReason::NatPoolExhausted)
     }
 
     /// A free outside endpoint of any share: of the largest first, from a random one on, so that
     /// hosts spread and each finds many ports where it stays.
-    fn any_port(&mut self, proto: Proto, now: Now) -> Option<(u32, Endpoint)> {
+    fn any_port(&mut self, key: &FlowKey, now: Now) -> Option<(u32, Endpoint)> {
         let largest = *self.shares.first()?;
         let large = self.shares.partition_point(|share| share.is_as_large_as(&largest));
         let count = |n: usize| u32::try_from(n).expect("pools are limited");
         let (large, all) = (count(large), count(self.shares.len()));
         let draw = self.draws.draw();
         let mut order = any_order(large, draw).chain(large..all);
-        order.find_map(|at| Some((at, self.free_port(proto, at, now)?)))
+        order.find_map(|at| Some((at, self.free_port(key, at, now)?)))
     }
 
-    /// A port of a share that no mapping holds. A group of ports that are all held cannot change
+    /// A port of a share that no mapping holds, for the packet with this key. A group of ports that are all held cannot change
     /// before the first of them can end, and nobody looks at it until then.
-    fn free_port(&mut self, proto: Proto, at: u32, now: Now) -> Option<Endpoint> {
-        let range = self.rules.ports;
+    fn free_port(&mut self, key: &FlowKey, at: u32, now: Now) -> Option<Endpoint> {
+        let (range, proto) = (self.rules.ports, key.proto);
         let share = *self.shares.get(at as usize)?;
         let (order, order_inside) = (self.draws.draw(), self.draws.draw());
         for group in any_order(share.groups(range), order) {
-            if now.0 < *self.full.until(at, proto, group) {
+            if self.full.is_full(at, proto, group, now) {
                 continue;
             }
             let mut until = now + self.rules.timeouts.shortest();
             for port in share.group(range, group, order_inside) {
                 let outside = Endpoint::new(share.address, port);
+                self.state.prefetch_answers(key, outside);
                 if self.rules.fixed_inside(proto, outside).is_some() {
                     continue;
                 }
@@ -160,7 +161,7 @@ impl Nat44Shard {
                     Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),
                 }
             }
-            *self.full.until(at, proto, group) = until.0;
+            self.full.note(at, proto, group, until);
         }
         None
     }

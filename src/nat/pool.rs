@@ -19,6 +19,7 @@ use crate::ids::{SHARDS, ShardId};
 use super::config::PortRange;
 use super::rng::below;
 use super::session::Proto;
+use crate::time::Now;
 
 const _: () = assert!(SHARDS == 64, "an address has as many slices, by six bits of the port");
 
@@ -159,8 +160,11 @@ impl Share {
 /// Groups of a shard's ports that were found full: until when none of theirs can be free.
 #[derive(Clone, Debug)]
 pub(super) struct FullGroups {
-    /// In nanoseconds, by share, protocol and group; zeros that nobody wrote take no memory.
-    until: Vec<u64>,
+    /// By share, protocol and group; zeros that nobody wrote take no memory.
+    until: Vec<Now>,
+    /// By share and protocol: the latest of its groups, so that the others are asked for only once
+    /// one has been full.
+    latest: Vec<[Now; Proto::COUNT]>,
     /// Where each share begins, and its groups of one protocol.
     shares: Vec<(usize, usize)>,
 }
@@ -174,14 +178,28 @@ impl FullGroups {
             end += Proto::COUNT * groups;
             (first, groups)
         };
-        let shares = shares.iter().map(place).collect();
-        Self { until: vec![0; end], shares }
+        let shares: Vec<_> = shares.iter().map(place).collect();
+        let latest = vec![[Now(0); Proto::COUNT]; shares.len()];
+        Self { until: vec![Now(0); end], latest, shares }
     }
 
-    /// When a port of the group may be free again.
-    pub(super) fn until(&mut self, share: u32, proto: Proto, group: u32) -> &mut u64 {
+    /// Whether no port of the group can be free at `now`.
+    pub(super) fn is_full(&self, share: u32, proto: Proto, group: u32, now: Now) -> bool {
+        now < self.latest[share as usize][proto.index()]
+            && now < self.until[self.place(share, proto, group)]
+    }
+
+    /// Notes that no port of the group can be free before `until`.
+    pub(super) fn note(&mut self, share: u32, proto: Proto, group: u32, until: Now) {
+        let place = self.place(share, proto, group);
+        self.until[place] = until;
+        let latest = &mut self.latest[share as usize][proto.index()];
+        *latest = until.max(*latest);
+    }
+
+    fn place(&self, share: u32, proto: Proto, group: u32) -> usize {
         let (first, groups) = self.shares[share as usize];
-        &mut self.until[first + proto.index() * groups + group as usize]
+        first + proto.index() * groups + group as usize
     }
 }
 

@@ -254,6 +254,8 @@ pub(super) struct Host {
     pub(super) sessions: u32,
     /// No session of this host can end before.
     pub(super) full_until: Now,
+    /// Until then one of its mappings is there, whatever comes.
+    pub(super) stays_until: Now,
 }
 
 /// One session, for people.

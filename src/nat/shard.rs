@@ -35,8 +35,8 @@ pub enum Translated {
 /// A look-up of a session under way: where it begins, and the session that it most likely finds.
 #[derive(Clone, Copy, Debug)]
 pub struct Lookup {
-    hash: u64,
-    likely: u32,
+    pub(super) hash: u64,
+    pub(super) likely: u32,
 }
 
 impl Lookup {
@@ -235,19 +235,6 @@ impl Nat44Shard {
     #[inline(always)]
     pub fn begin(&self, key: &FlowKey) -> Lookup {
         Lookup { hash: self.state.hash(key), likely: NIL }
-    }
-
-    /// Asks for the memory that a look-up begins with; a hint.
-    #[inline(always)]
-    pub fn prefetch_index(&self, lookup: &Lookup) {
-        self.state.prefetch_index(lookup.hash);
-    }
-
-    /// Notes the session that a packet most likely has, and asks for its memory; best some packets
-    /// after [`Nat44Shard::prefetch_index`].
-    #[inline(always)]
-    pub fn prefetch_session(&self, lookup: &mut Lookup) {
-        lookup.likely = self.state.prefetch_session(lookup.hash);
     }
 
     /// What the shard holds and has done.

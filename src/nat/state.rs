@@ -29,16 +29,16 @@ pub(super) enum Presence {
 pub(super) struct State {
     pub(super) sessions: Slab<Session>,
     /// Both directions; number = session * 2, plus 1 for out2in.
-    flows: Index,
+    pub(super) flows: Index,
     pub(super) mappings: Slab<Mapping>,
     /// Both sides; number = mapping * 2, plus 1 for the outside endpoint.
-    endpoints: Index,
+    pub(super) endpoints: Index,
     pub(super) hosts: Slab<Host>,
-    addresses: Index,
+    pub(super) addresses: Index,
     pub(super) session_wheel: Wheel,
     /// Mappings that have no sessions.
     pub(super) mapping_wheel: Wheel,
-    hasher: Hasher,
+    pub(super) hasher: Hasher,
     quarantine: Span,
     /// No change gives any session a shorter life than this.
     pub(super) shortest: Span,
@@ -62,7 +62,7 @@ fn flow_hash(hasher: Hasher, key: &FlowKey) -> u64 {
     hasher.hash(local, key.remote.pack(key.proto))
 }
 
-fn endpoint_hash(hasher: Hasher, side: Side, proto: Proto, endpoint: Endpoint) -> u64 {
+pub(super) fn endpoint_hash(hasher: Hasher, side: Side, proto: Proto, endpoint: Endpoint) -> u64 {
     hasher.hash(endpoint.pack(proto), u64::from(bit(side)) << 56)
 }
 
@@ -70,7 +70,7 @@ fn mapping_hash(hasher: Hasher, side: Side, mapping: &Mapping) -> u64 {
     endpoint_hash(hasher, side, mapping.proto, mapping.end(side))
 }
 
-fn address_hash(hasher: Hasher, ip: u32) -> u64 {
+pub(super) fn address_hash(hasher: Hasher, ip: u32) -> u64 {
     hasher.hash(u64::from(ip), 1 << 60)
 }
 
@@ -119,20 +119,6 @@ impl State {
     pub(super) fn flow_at(&self, key: &FlowKey, hash: u64) -> Option<u32> {
         let is_it = |n: u32| side(n) == key.side && self.sessions.at(n >> 1).key(key.side) == *key;
         self.flows.find(hash, is_it).map(|n| n >> 1)
-    }
-
-    /// Asks for the cache line where [`State::flow`] begins.
-    #[inline(always)]
-    pub(super) fn prefetch_index(&self, hash: u64) {
-        self.flows.prefetch(hash);
-    }
-
-    /// Asks for the session that [`State::flow`] will most likely find, and says which that is.
-    #[inline(always)]
-    pub(super) fn prefetch_session(&self, hash: u64) -> u32 {
-        let Some(number) = self.flows.guess(hash) else { return NIL };
-        self.sessions.prefetch(number >> 1);
-        number >> 1
     }
 
     /// The session with this number if it is the one that [`State::flow`] finds. One that was
@@ -184,6 +170,11 @@ impl State {
     pub(super) fn find_host(&mut self, ip: u32, now: Now) -> Option<u32> {
         let id =
             self.addresses.find(address_hash(self.hasher, ip), |id| self.hosts.at(id).ip == ip)?;
+        let host = self.hosts.at(id);
+        self.mappings.prefetch(host.mappings);
+        if now < host.stays_until {
+            return Some(id);
+        }
         loop {
             // The last mapping takes the host with it.
             let mapping = self.hosts.at(id).mappings;
@@ -216,16 +207,16 @@ impl State {
 
     // Beginning
 
-    /// A mapping; the caller has seen that there is room. It must get a session at once.
+    /// A mapping of a host, or of one that is not there yet; the caller has seen that there is
+    /// room. It must get a session at once.
     pub(super) fn add_mapping(
         &mut self,
+        host: Option<u32>,
         proto: Proto,
-        inside: Endpoint,
-        outside: Endpoint,
+        (inside, outside): (Endpoint, Endpoint),
         share: Option<u32>,
-        now: Now,
     ) -> Result<u32, DropReason> {
-        let host = match self.find_host(inside.ip, now) {
+        let host = match host {
             Some(host) => host,
             None => self.add_host(inside.ip)?,
         };
@@ -259,7 +250,14 @@ impl State {
     }
 
     fn add_host(&mut self, ip: u32) -> Result<u32, DropReason> {
-        let host = Host { ip, share: NIL, mappings: NIL, sessions: 0, full_until: Now(0) };
+        let host = Host {
+            ip,
+            share: NIL,
+            mappings: NIL,
+            sessions: 0,
+            full_until: Now(0),
+            stays_until: Now(0),
+        };
         let id = self.hosts.insert(host).ok_or(DropReason::NatTableFull)?;
         self.addresses.insert(address_hash(self.hasher, ip), id);
         Ok(id)
@@ -281,7 +279,9 @@ impl State {
             self.sessions.at_mut(first).prev = id;
         }
         self.mappings.at_mut(mapping).sessions = id;
-        self.hosts.at_mut(self.mappings.at(mapping).host).sessions += 1;
+        let host = self.hosts.at_mut(self.mappings.at(mapping).host);
+        host.sessions += 1;
+        host.stays_until = host.stays_until.max(now + self.shortest);
         for side in [Side::In2Out, Side::Out2In] {
             self.flows.insert(flow_hash(self.hasher, &session.key(side)), id << 1 | bit(side));
         }

@@ -10,7 +10,7 @@ use super::icmp::{self, Report};
 use super::{Context, steer};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Row};
 use crate::ids::{Direction, NatId, ShardId};
-use crate::nat::{FlowKey, Side, Translated};
+use crate::nat::{FlowKey, Lookup, Side, Translated};
 use crate::tables::{CrossConnect, NatEntry, Role, Tables};
 
 /// Which way NAT takes a packet that came in at `cross`; none when it leaves it alone.
@@ -105,22 +105,28 @@ fn translated(tables: &Tables, batch: &Batch, set: u64) -> Todo {
     todo
 }
 
-/// Asks for the sessions of all packets before the first is translated: at many sessions, waiting
-/// for memory is most of the work.
-fn prefetch(cx: &mut Context<'_>, batch: &Batch, todo: Todo) {
-    for (i, id, side) in todo.members() {
+/// Asks for the sessions of all packets before the first is translated, and for what those need that
+/// have none yet: at many sessions, waiting for memory is most of the work.
+fn prefetch(cx: &Context<'_>, batch: &Batch, todo: Todo) {
+    let nats = &cx.shards.nats;
+    let with_key = |(i, id, side): (usize, NatId, Side)| {
         let row = batch.row(i);
-        let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
-        if let Some(key) = FlowKey::of(side, row) {
-            nat.prefetch_index(&nat.begin(&key));
-        }
+        Some((i, nats[id.index()].of(ShardId(row.shard)), FlowKey::of(side, row)?))
+    };
+    let mut lookups = [Lookup::NONE; BATCH];
+    for (i, nat, key) in todo.members().filter_map(with_key) {
+        lookups[i] = nat.begin(&key);
+        nat.prefetch_index(&lookups[i]);
     }
-    for (i, id, side) in todo.members() {
-        let row = batch.row(i);
-        let nat = cx.shards.nats[id.index()].of(ShardId(row.shard));
-        if let Some(key) = FlowKey::of(side, row) {
-            nat.prefetch_session(&mut nat.begin(&key));
-        }
+    for (i, nat, _) in todo.members().filter_map(with_key) {
+        nat.prefetch_session(&mut lookups[i]);
+    }
+    let mut new = Todo { members: 0, ..todo };
+    for (i, nat, key) in todo.members().filter_map(with_key) {
+        new.members |= u64::from(nat.prefetch_open(&key, lookups[i])) << i;
+    }
+    for (_, nat, key) in new.members().filter_map(with_key) {
+        nat.prefetch_host(&key);
     }
 }
 
