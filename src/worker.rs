@@ -1,6 +1,7 @@
 //! One worker: a thread with its share of every port, its shards, its counters; and one turn of
 //! it: receive, run, transmit, housekeeping.
 
+mod notes;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -12,7 +13,7 @@ use crossbeam::queue::ArrayQueue;
 
 use crate::frame::{BATCH, Batch, DropReason, Frame, Outgoing, Pool, Row};
 use crate::ids::{PortId, WorkerId};
-use crate::io::{Counts, Queue};
+use crate::io::{self, Counts, Queue};
 use crate::pipeline;
 use crate::stage::icmp::{self, Report};
 use crate::stage::state::{Fate, HELD_SPAN, Held, fate};
@@ -20,6 +21,7 @@ use crate::stage::{Context, Outbox, Punt, Sharded, Shards, police};
 use crate::sync::Reader;
 use crate::tables::{Counters, Tables};
 use crate::time::{Now, Span};
+use notes::{note_received, note_sent};
 pub use turns::Turns;
 
 /// Packets on their way to the worker that owns their state.
@@ -117,6 +119,8 @@ pub struct Worker {
     batch: Batch,
     keep_house_at: Now,
     turns: Turns,
+    /// It has so many TAPs that asking for all at once is cheaper than reading each.
+    looks: bool,
     /// For a replay: what leaves by a port keeps the order of the packets that caused it, whichever
     /// stage sent it, and held frames go only by [`Worker::release_since`].
     pub in_order: bool,
@@ -132,7 +136,8 @@ impl Worker {
     pub fn new(parts: Parts) -> Self {
         let out = Outbox::new(parts.queues.len(), parts.to.len());
         let (batch, turns) = (Batch::new(), Turns::default());
-        Self { parts, out, batch, turns, keep_house_at: Now(0), in_order: false }
+        let looks = parts.queues.iter().filter(|queue| queue.is_tap()).count() > 1;
+        Self { parts, out, batch, turns, looks, keep_house_at: Now(0), in_order: false }
     }
 
     /// One turn: takes what came from control, from other workers and from every port, and
@@ -140,6 +145,9 @@ impl Worker {
     pub fn turn(&mut self, now: Now) -> usize {
         let mut work = self.take_from_control();
         work += self.take_from_workers();
+        if self.looks {
+            io::look(&mut self.parts.queues);
+        }
         for port in 0..self.parts.queues.len() {
             let port = PortId::from_index(port);
             let Self { parts, batch, .. } = self;
@@ -361,39 +369,4 @@ fn give_up(cx: &mut Context<'_>, batch: &mut Batch) {
         batch.drop(i, DropReason::NeighbourUnresolved);
     }
     pipeline::finish(cx, batch);
-}
-
-fn note_received(counters: &Counters, port: PortId, counts: &Counts) {
-    counters.received.add(u64::from(counts.frames));
-    counters.split.add(u64::from(counts.split));
-    let lost = [
-        (DropReason::NoFrame, counts.no_frame),
-        (DropReason::FrameTooLong, counts.too_long),
-        (DropReason::SuperFrame, counts.super_frame),
-    ];
-    let port = counters.port(port);
-    for (reason, n) in lost {
-        counters.note_drop(reason, u64::from(n));
-        port.dropped.add(u64::from(n));
-    }
-    port.rx_frames.add(u64::from(counts.frames));
-    port.rx_bytes.add(counts.bytes);
-}
-
-fn note_sent(counters: &Counters, port: PortId, counts: &Counts) {
-    counters.sent.add(u64::from(counts.frames));
-    counters.split.add(u64::from(counts.split));
-    let lost = [
-        (DropReason::NoFrame, counts.no_frame),
-        (DropReason::PortDown, counts.down),
-        (DropReason::PortFull, counts.full),
-        (DropReason::FrameTooLong, counts.too_long),
-    ];
-    let port = counters.port(port);
-    for (reason, n) in lost {
-        counters.note_drop(reason, u64::from(n));
-        port.dropped.add(u64::from(n));
-    }
-    port.tx_frames.add(u64::from(counts.frames));
-    port.tx_bytes.add(counts.bytes);
 }

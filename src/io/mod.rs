@@ -33,7 +33,7 @@ pub use capture::{CaptureSpec, Pace};
 pub use error::PortError;
 pub use netns::Netns;
 pub use packet::PacketSpec;
-pub use poll::{Idle, Sleeper, Waker};
+pub use poll::{Idle, Sleeper, Waker, look};
 pub use port::{Counts, LinkState, Port, PortKind, PortSpec, Queue};
 pub use tap::{Steering, TapSpec};
 pub use xdp::{XdpMode, XdpSpec};

@@ -82,6 +82,50 @@ impl Waker {
     }
 }
 
+/// TAPs that [`look`] asks of at a time.
+const LOOKED_AT: usize = 16;
+
+/// Asks the kernel which TAPs have a frame, with one call where reading each would be one a TAP; the
+/// next [`Queue::receive`] of the others takes nothing and asks nothing. For several TAPs.
+///
+/// A frame that comes meanwhile is seen by the next look.
+pub fn look(queues: &mut [Queue]) {
+    let mut rest = queues;
+    while !rest.is_empty() {
+        let (mut taps, mut end) = (0, 0);
+        while end < rest.len() && taps < LOOKED_AT {
+            taps += usize::from(rest[end].is_tap());
+            end += 1;
+        }
+        let (some, others) = rest.split_at_mut(end);
+        look_at(some);
+        rest = others;
+    }
+}
+
+/// As [`look`], for no more than [`LOOKED_AT`] TAPs.
+fn look_at(queues: &mut [Queue]) {
+    let taps = || queues.iter().filter(|queue| queue.is_tap());
+    let Some(any) = taps().find_map(Queue::fd) else { return };
+    let mut fds: [PollFd<'_>; LOOKED_AT] =
+        std::array::from_fn(|_| PollFd::from_borrowed_fd(any, PollFlags::IN));
+    let mut len = 0;
+    for fd in taps().filter_map(Queue::fd) {
+        fds[len] = PollFd::from_borrowed_fd(fd, PollFlags::IN);
+        len += 1;
+    }
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // Without an answer all are read.
+    if poll(&mut fds[..len], Some(&at_once)).is_err() {
+        return;
+    }
+    let has_none: [bool; LOOKED_AT] = std::array::from_fn(|at| fds[at].revents().is_empty());
+    let watched = queues.iter_mut().filter(|queue| queue.is_tap() && queue.fd().is_some());
+    for (queue, has_none) in watched.zip(has_none) {
+        queue.skip(has_none);
+    }
+}
+
 /// What a worker does in turns without frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {

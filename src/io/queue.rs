@@ -107,6 +107,18 @@ impl Queue {
         }
     }
 
+    /// Whether reading it is a system call even when nothing is there.
+    pub fn is_tap(&self) -> bool {
+        matches!(self, Queue::Tap(_))
+    }
+
+    /// Whether the next [`Queue::receive`] of a TAP takes nothing.
+    pub(super) fn skip(&mut self, skips: bool) {
+        if let Queue::Tap(queue) = self {
+            queue.skip(skips);
+        }
+    }
+
     /// Whether frames that are sent now would be lost for want of a link, as far as is known here;
     /// [`super::Port::link_state`] knows better.
     pub fn is_down(&self) -> bool {

@@ -22,6 +22,8 @@ pub struct TapQueue {
     fd: Arc<OwnedFd>,
     receives: bool,
     gone: bool,
+    /// The kernel says that nothing is there: once.
+    skips: bool,
     offloads: Offloads,
     cutter: Cutter,
     /// Whether control wants a carrier.
@@ -36,12 +38,26 @@ impl TapQueue {
         lit: Arc<AtomicBool>,
         mail: Mail<Arc<OwnedFd>>,
     ) -> Self {
-        Self { fd, receives, gone: false, offloads, cutter: Cutter::default(), lit, mail }
+        Self {
+            fd,
+            receives,
+            gone: false,
+            skips: false,
+            offloads,
+            cutter: Cutter::default(),
+            lit,
+            mail,
+        }
     }
 
     /// Whether this queue receives at all.
     pub fn receives(&self) -> bool {
         self.receives
+    }
+
+    /// Whether the next [`TapQueue::receive`] takes nothing.
+    pub(in crate::io) fn skip(&mut self, skips: bool) {
+        self.skips = skips;
     }
 
     fn read_mail(&mut self) {
@@ -61,7 +77,7 @@ impl TapQueue {
     ) -> Counts {
         self.read_mail();
         let mut counts = Counts::default();
-        if !self.receives || self.gone {
+        if std::mem::take(&mut self.skips) || !self.receives || self.gone {
             return counts;
         }
         // Frames without a buffer count as well, so that an empty pool cannot hold the turn.
