@@ -6,14 +6,14 @@
 //!
 //! How long does a ping take through TAP devices while nothing else happens, and what does thruway
 //! cost then? `measure_round_trips` beside it, with `THRUWAY_RUN=--poll` for workers that never
-//! sleep; a null forwarder that polls stands beside them.
+//! sleep; two null forwarders stand beside them, of which one polls and one sleeps as a worker does.
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
 use thruway::bench::medium::device::null::Patch;
 use thruway::control::api::Topic;
-use thruway::io::{Netns as Place, PortKind, TapSpec, clock};
+use thruway::io::{Idle, Netns as Place, PortKind, TapSpec, clock};
 use thruway::lab::traffic::{PingOptions, ping};
 use thruway::lab::{Netns, wait};
 use thruway::time::Span;
@@ -91,19 +91,22 @@ fn round_trips(what: &str, from: &Netns, to: &str) {
 #[test]
 #[ignore = "a measurement"]
 fn measure_round_trips() {
-    let ends = ["near", "far"].map(|label| Netns::new(label).unwrap());
-    let kinds = ends.each_ref().map(|end| {
-        let netns = Some(Place::Path(end.path()));
-        PortKind::Tap(TapSpec { netns, ..TapSpec::new("tap") })
-    });
-    let patch = Patch::start(kinds, 1).unwrap();
-    for (end, address) in ends.iter().zip(["10.0.0.1/24", "10.0.0.2/24"]) {
-        end.interface("tap").add_address(address.parse().unwrap()).unwrap();
+    for (what, idle) in
+        [("null forwarder that polls", Idle::Poll), ("that sleeps", Idle::default())]
+    {
+        let ends = ["near", "far"].map(|label| Netns::new(label).unwrap());
+        let kinds = ends.each_ref().map(|end| {
+            let netns = Some(Place::Path(end.path()));
+            PortKind::Tap(TapSpec { netns, ..TapSpec::new("tap") })
+        });
+        let _patch = Patch::start(kinds, 1, idle).unwrap();
+        for (end, address) in ends.iter().zip(["10.0.0.1/24", "10.0.0.2/24"]) {
+            end.interface("tap").add_address(address.parse().unwrap()).unwrap();
+        }
+        for _ in 0..3 {
+            round_trips(what, &ends[0], "10.0.0.2");
+        }
     }
-    for _ in 0..3 {
-        round_trips("null forwarder", &ends[0], "10.0.0.2");
-    }
-    drop(patch);
     let setup = Setup { medium: Medium::Tap, workers: 1, processes: Processes::One };
     with(setup, &[], |net| {
         warm_up(net, FAST);

@@ -15,7 +15,7 @@ use crate::bench::medium::{Cores, Intake, take_in};
 use crate::control::api::Topic;
 use crate::control::client;
 use crate::io::port::PortKind;
-use crate::io::{Netns as PortNetns, TapSpec};
+use crate::io::{Idle, Netns as PortNetns, TapSpec};
 use crate::lab::{LabError, Netns, Process, Route, Scratch, process, veth, wait};
 
 /// The service's host.
@@ -166,7 +166,7 @@ impl Hosts {
             let netns = Some(PortNetns::Path(self.host(name).path()));
             PortKind::Tap(TapSpec { netns, mtu: 1500, ..TapSpec::new(name) })
         });
-        let patch = Patch::start(kinds, self.cores.device[0]);
+        let patch = Patch::start(kinds, self.cores.device[0], Idle::Poll);
         let patch = patch.map_err(|why| refused(self.forwarder, &why))?;
         self.between = Between::Null { _patch: Box::new(patch) };
         // One subnet, which both hosts are on.

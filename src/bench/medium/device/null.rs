@@ -18,7 +18,7 @@ use crate::frame::batch::Bits;
 use crate::frame::{Batch, Outgoing, Pool};
 use crate::ids::PortId;
 use crate::io::port::{Port, PortKind, PortSpec, Queue};
-use crate::io::{Netns, PacketSpec, TapSpec, clock};
+use crate::io::{Idle, Netns, PacketSpec, Sleeper, TapSpec, clock};
 use crate::lab::{Stop, Task, wait};
 use crate::sync::Counter;
 use crate::time::Span;
@@ -118,37 +118,45 @@ pub struct Patch {
 }
 
 impl Patch {
-    /// Opens both ports and joins them, on this core.
+    /// Opens both ports and joins them, on this core; `idle` says what its thread does when there is
+    /// nothing to do.
     ///
     /// # Errors
     /// When a port cannot be opened.
-    pub fn start(kinds: [PortKind; 2], core: usize) -> Result<Self, MediumError> {
+    pub fn start(kinds: [PortKind; 2], core: usize, idle: Idle) -> Result<Self, MediumError> {
         let [a, b] = kinds.map(|kind| Port::open(PortSpec { kind, queues: 1 }));
         let ((a, mut queues), (b, mut others)) = (a?, b?);
         queues.append(&mut others);
         let pool = Pool::new(FRAMES).doing(|| "memory for frames".into())?;
+        let sleeper = Sleeper::new(idle).doing(|| "a bell".into())?;
         let task = Task::start("null", move |stop| {
             // Without the core of its own it is slower.
             let _ = cores::pin(core);
-            patch(queues, pool, stop);
+            patch(queues, pool, sleeper, stop);
         })?;
         Ok(Self { _task: task, _ports: [a, b] })
     }
 }
 
-fn patch(mut queues: Vec<Queue>, mut pool: Pool, stop: &Stop) {
+fn patch(mut queues: Vec<Queue>, mut pool: Pool, mut sleeper: Sleeper, stop: &Stop) {
     let mut batch = Batch::new();
     let mut out = Vec::with_capacity(crate::frame::BATCH);
     while !stop.asked() {
+        let mut work = 0;
         for from in 0..queues.len() {
             let port = PortId::from_index(from);
-            queues[from].receive(port, clock::now(), &mut pool, &mut batch);
+            let counts = queues[from].receive(port, clock::now(), &mut pool, &mut batch);
+            work += counts.frames as usize;
             for i in Bits(batch.live()) {
                 let (frame, row) = batch.take(i);
                 out.push(Outgoing::new(frame, &row));
             }
             batch.finish(&mut pool, |_, _| {});
             queues[1 - from].transmit(&mut out, &mut pool);
+        }
+        if sleeper.rest(work, queues.iter(), Span::millis(100)).is_err() {
+            // It polls on, which the figures show.
+            std::hint::spin_loop();
         }
     }
 }
