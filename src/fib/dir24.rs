@@ -9,7 +9,6 @@ use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use super::compact::ENTRIES;
 use crate::mem::HugeVec;
 
 const BASE: usize = 1 << 24;
@@ -37,12 +36,11 @@ impl Dir24 {
         self.base[(addr >> 8) as usize].load(Acquire)
     }
 
-    /// Brings the entries of the /16 number `slot` in line with the compact form's, given with what
-    /// lies under them. Release: who sees a chunk's index sees the chunk.
-    pub(super) fn mirror(&self, slot: usize, entries: &[u32; ENTRIES], under: u32) {
-        let first = slot * ENTRIES;
+    /// Brings the entries from number `first` on in line with the compact form's, given with what
+    /// lies under them; all are in one /16. Release: who sees a chunk's index sees the chunk.
+    pub(super) fn mirror(&self, first: usize, entries: &[u32], under: u32) {
         let mut written = false;
-        for (place, entry) in self.base[first..first + ENTRIES].iter().zip(entries) {
+        for (place, entry) in self.base[first..first + entries.len()].iter().zip(entries) {
             let entry = if *entry == 0 { under } else { *entry };
             if place.load(Relaxed) != entry {
                 place.store(entry, Release);

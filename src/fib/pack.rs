@@ -17,6 +17,21 @@ const CHANGE_LEAVES: u32 = 2 * 256;
 const PAGE: usize = 4096;
 const CHUNK_SIZE: usize = 64;
 
+/// A chunk under change: its groups as they were and as they will be.
+#[derive(Debug)]
+pub(super) struct Node {
+    entry: u32,
+    before: Option<[Shape; ENTRIES / GROUP]>,
+    now: [Shape; ENTRIES / GROUP],
+}
+
+impl Node {
+    /// What holds where it has no route.
+    pub(super) fn under(&self) -> u32 {
+        self.now[0].under
+    }
+}
+
 /// Writes the chunks of one table.
 #[derive(Debug)]
 pub(super) struct Packer {
@@ -39,64 +54,90 @@ impl Packer {
         }
     }
 
-    /// The 256 entries behind `entry`, and what lies under them; a value has no entries of its own.
-    pub(super) fn unpack(&self, entry: u32) -> ([u32; ENTRIES], u32) {
-        let mut entries = [0; ENTRIES];
+    /// Begins to change the node behind `entry`; behind a value are no entries yet, and it lies under
+    /// those to come.
+    pub(super) fn open(&self, entry: u32) -> Node {
         if entry & CHUNK == 0 {
-            return (entries, entry);
+            let nothing = Shape { starts: 1, base: NOTHING, under: entry };
+            return Node { entry, before: None, now: [nothing; ENTRIES / GROUP] };
         }
         let shapes = self.fib.shapes(entry);
-        for (group, shape) in entries.chunks_mut(GROUP).zip(shapes) {
-            let mut index = shape.base;
-            for (i, entry) in group.iter_mut().enumerate() {
-                if i > 0 && shape.starts >> i & 1 == 1 {
-                    index += 1;
-                }
-                *entry = self.fib.value(index);
-            }
-        }
-        (entries, shapes[0].under)
+        Node { entry, before: Some(shapes), now: shapes }
     }
 
-    /// Writes `entries` and returns the entry to reach them by: `under` itself when they hold no
-    /// route, `old` when its runs stay the same, else that of a fresh chunk.
-    pub(super) fn pack(
-        &mut self,
-        old: u32,
-        entries: &[u32; ENTRIES],
-        under: u32,
-    ) -> Result<u32, FibError> {
-        let before = (old & CHUNK != 0).then(|| self.fib.shapes(old));
-        let mut shapes = [Shape { starts: 1, base: NOTHING, under }; ENTRIES / GROUP];
-        if entries.iter().any(|entry| *entry != 0) {
-            for (g, group) in entries.chunks(GROUP).enumerate() {
-                shapes[g] = self.pack_group(before.map(|shapes| shapes[g]), group, under)?;
-            }
-            if before == Some(shapes) {
-                return Ok(old);
-            }
+    /// The entries of a node's group number `at`.
+    pub(super) fn group(&self, node: &Node, at: usize) -> [u32; GROUP] {
+        let Shape { starts, base, .. } = node.now[at];
+        let (mut index, mut left) = (base, starts);
+        let mut entries = [0; GROUP];
+        while left != 0 {
+            // A run goes on to the end, until the next one begins.
+            entries[left.trailing_zeros() as usize..].fill(self.fib.value(index));
+            index += 1;
+            left &= left - 1;
         }
+        entries
+    }
+
+    /// The 256 entries behind `entry`, and what lies under them; a value has no entries of its own.
+    pub(super) fn unpack(&self, entry: u32) -> ([u32; ENTRIES], u32) {
+        let node = self.open(entry);
+        let mut entries = [0; ENTRIES];
+        for (at, group) in entries.as_chunks_mut().0.iter_mut().enumerate() {
+            *group = self.group(&node, at);
+        }
+        (entries, node.under())
+    }
+
+    /// Writes a group of a node.
+    pub(super) fn set_group(
+        &mut self,
+        node: &mut Node,
+        at: usize,
+        entries: &[u32; GROUP],
+    ) -> Result<(), FibError> {
+        let before = node.before.map(|shapes| shapes[at]);
+        node.now[at] = self.pack_group(before, entries, node.under())?;
+        Ok(())
+    }
+
+    /// Ends the change of a node, and returns the entry to reach it by: what lies under it when it
+    /// holds no route, the entry that it had when its runs stay the same, else that of a fresh chunk.
+    pub(super) fn close(&mut self, node: &Node) -> Result<u32, FibError> {
+        let Node { entry, before, now } = node;
         if let Some(before) = before {
-            for (shape, now) in before.iter().zip(shapes) {
+            if before == now {
+                return Ok(*entry);
+            }
+            for (shape, now) in before.iter().zip(now) {
                 if shape.base != NOTHING && shape.base != now.base {
                     self.leaves.retire(shape.base, shape.starts.count_ones() as usize, self.change);
                 }
             }
-            self.chunks.retire(old & !CHUNK, 1, self.change);
+            self.chunks.retire(entry & !CHUNK, 1, self.change);
         }
-        if shapes.iter().all(|shape| shape.base == NOTHING) {
-            return Ok(under);
+        if now.iter().all(|shape| shape.base == NOTHING) {
+            return Ok(node.under());
         }
         let new = self.chunks.take(1).ok_or(FibError::Full)? | CHUNK;
-        self.fib.set_shapes(new, shapes);
+        self.fib.set_shapes(new, *now);
         Ok(new)
+    }
+
+    /// Writes `entries`, under which `under` lies, and returns the entry to reach them by.
+    pub(super) fn pack(&mut self, entries: &[u32; ENTRIES], under: u32) -> Result<u32, FibError> {
+        let mut node = self.open(under);
+        for (at, group) in entries.as_chunks().0.iter().enumerate() {
+            self.set_group(&mut node, at, group)?;
+        }
+        self.close(&node)
     }
 
     /// Writes 64 entries: over the values of `before` when the runs stay the same.
     fn pack_group(
         &mut self,
         before: Option<Shape>,
-        entries: &[u32],
+        entries: &[u32; GROUP],
         under: u32,
     ) -> Result<Shape, FibError> {
         let mut starts = 1;

@@ -5,6 +5,7 @@
 //! ordered map stands in for nodes with children; nothing here is for the packet path.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use super::prefix::Prefix;
 
@@ -70,7 +71,13 @@ impl<P: Prefix, V> Trie<P, V> {
 
     /// The longest route of at most `len` bits that covers `addr`.
     pub fn longest_match_up_to(&self, addr: P::Addr, len: u8) -> Option<(P, &V)> {
-        (0..=len.min(P::MAX_LEN)).rev().find_map(|len| {
+        self.longest_match_of(addr, 0..=len)
+    }
+
+    /// The longest route of so many bits that covers `addr`.
+    pub fn longest_match_of(&self, addr: P::Addr, len: RangeInclusive<u8>) -> Option<(P, &V)> {
+        let (least, most) = (*len.start(), (*len.end()).min(P::MAX_LEN));
+        (least..=most).rev().find_map(|len| {
             let prefix = P::around(addr, len);
             self.exact(prefix).map(|value| (prefix, value))
         })

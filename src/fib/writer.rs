@@ -16,8 +16,9 @@ use super::compact::{CHUNK, CHUNKS, ENTRIES, Fib, LEAVES, ROOT, Shape};
 use super::dir24::Dir24;
 use super::error::FibError;
 use super::form::Form;
-use super::pack::Packer;
+use super::pack::{Node, Packer};
 use super::prefix::{Prefix as _, Prefix4};
+use super::reach::{groups_of, paint, place};
 use super::trie::Trie;
 use crate::ids::NextHopId;
 
@@ -134,7 +135,7 @@ impl FibWriter {
         self.widen()?;
         let old = self.routes.insert(prefix, hop);
         if old != Some(hop) {
-            self.apply(prefix)?;
+            self.apply(prefix, Some(hop))?;
         }
         Ok(old)
     }
@@ -147,7 +148,7 @@ impl FibWriter {
         self.check_room(1)?;
         let old = self.routes.remove(prefix);
         if old.is_some() {
-            self.apply(prefix)?;
+            self.apply(prefix, None)?;
         }
         Ok(old)
     }
@@ -168,29 +169,22 @@ impl FibWriter {
         if self.packer.has_room(changes) { Ok(()) } else { Err(FibError::Full) }
     }
 
-    /// Brings the compiled form in line with the routes at and under `prefix`.
-    fn apply(&mut self, prefix: Prefix4) -> Result<(), FibError> {
+    /// Brings the compiled form in line with the routes at and under `prefix`, which now leads to
+    /// `hop`.
+    fn apply(&mut self, prefix: Prefix4, hop: Option<NextHopId>) -> Result<(), FibError> {
         match prefix.len() {
-            0 => self.fib.set_default(self.routes.exact(prefix).map_or(0, |hop| entry(*hop))),
-            1..=16 => self.apply_to_root(prefix),
-            17..=24 => self.apply_to_middle(prefix)?,
-            _ => self.apply_to_last(prefix)?,
-        }
-        let slots = place(prefix.addr(), 16)..=place(prefix.last_addr(), 16);
-        if prefix != Prefix4::ALL
-            && let Some(wide) = self.fib.wide()
-        {
-            for slot in slots {
-                self.mirror(wide, slot);
-            }
+            0 => self.fib.set_default(hop.map_or(0, entry)),
+            1..=16 => self.apply_to_root(prefix, hop),
+            17..=24 => self.apply_to_middle(prefix, hop)?,
+            _ => self.apply_to_last(prefix, hop)?,
         }
         self.packer.next_change();
         self.account(self.routes.len(), 0);
         Ok(())
     }
 
-    fn apply_to_root(&mut self, prefix: Prefix4) {
-        let value = self.value_inside(prefix, 0);
+    fn apply_to_root(&mut self, prefix: Prefix4, hop: Option<NextHopId>) {
+        let value = self.value_inside(prefix, hop, 0);
         let (fib, pages) = (&self.fib, &mut self.root_pages);
         paint(&self.routes, prefix, 16, &mut |addr| {
             let slot = place(addr, 16);
@@ -202,13 +196,19 @@ impl FibWriter {
                 fib.set_root(slot, value);
             }
         });
+        if let Some(wide) = self.fib.wide() {
+            for slot in place(prefix.addr(), 16)..=place(prefix.last_addr(), 16) {
+                self.mirror(wide, slot);
+            }
+        }
     }
 
-    fn apply_to_middle(&mut self, prefix: Prefix4) -> Result<(), FibError> {
+    fn apply_to_middle(&mut self, prefix: Prefix4, hop: Option<NextHopId>) -> Result<(), FibError> {
         let slot = place(prefix.addr(), 16);
-        let old = self.fib.root(slot);
-        let (mut entries, under) = self.packer.unpack(old);
-        let value = self.value_inside(prefix, 16);
+        let mut node = self.packer.open(self.fib.root(slot));
+        let value = self.value_inside(prefix, hop, 16);
+        let (first, last) = (place(prefix.addr(), 24), place(prefix.last_addr(), 24));
+        let mut entries = self.unpack_around(&node, (first, last));
         let fib = &self.fib;
         paint(&self.routes, prefix, 24, &mut |addr| {
             let entry = &mut entries[place(addr, 24) % ENTRIES];
@@ -218,29 +218,61 @@ impl FibWriter {
                 *entry = value;
             }
         });
-        let new = self.packer.pack(old, &entries, under)?;
+        let new = self.pack_around(&mut node, (first, last), &entries)?;
         self.set_root(slot, new);
+        if let Some(wide) = self.fib.wide() {
+            let changed = &entries[first % ENTRIES..=last % ENTRIES];
+            wide.mirror(first, changed, node.under());
+        }
         Ok(())
     }
 
-    fn apply_to_last(&mut self, prefix: Prefix4) -> Result<(), FibError> {
-        let slot = place(prefix.addr(), 16);
-        let middle = place(prefix.addr(), 24) % ENTRIES;
-        let old_root = self.fib.root(slot);
-        let (mut middles, middle_under) = self.packer.unpack(old_root);
-        let old = middles[middle];
-        let (mut entries, under) = self.packer.unpack(old);
-        let value = self.value_inside(prefix, 24);
+    fn apply_to_last(&mut self, prefix: Prefix4, hop: Option<NextHopId>) -> Result<(), FibError> {
+        let (slot, middle) = (place(prefix.addr(), 16), place(prefix.addr(), 24));
+        let mut parent = self.packer.open(self.fib.root(slot));
+        let mut middles = self.unpack_around(&parent, (middle, middle));
+        let old = middles[middle % ENTRIES];
+        let mut node = self.packer.open(old);
+        let value = self.value_inside(prefix, hop, 24);
+        let (first, last) = (place(prefix.addr(), 32), place(prefix.last_addr(), 32));
+        let mut entries = self.unpack_around(&node, (first, last));
         paint(&self.routes, prefix, 32, &mut |addr| {
             entries[place(addr, 32) % ENTRIES] = value;
         });
-        let new = self.packer.pack(old, &entries, under)?;
+        let new = self.pack_around(&mut node, (first, last), &entries)?;
         if new != old {
-            middles[middle] = new;
-            let new_root = self.packer.pack(old_root, &middles, middle_under)?;
+            middles[middle % ENTRIES] = new;
+            let new_root = self.pack_around(&mut parent, (middle, middle), &middles)?;
             self.set_root(slot, new_root);
         }
+        if let Some(wide) = self.fib.wide() {
+            wide.mirror(middle, &[new], parent.under());
+        }
         Ok(())
+    }
+
+    /// The entries of a node, of those groups that reach into `places`; the others are left out.
+    fn unpack_around(&self, node: &Node, places: (usize, usize)) -> [u32; ENTRIES] {
+        let mut entries = [0; ENTRIES];
+        let (groups, _) = entries.as_chunks_mut();
+        for at in groups_of(places) {
+            groups[at] = self.packer.group(node, at);
+        }
+        entries
+    }
+
+    /// Writes those groups again that reach into `places`, and returns the node's entry.
+    fn pack_around(
+        &mut self,
+        node: &mut Node,
+        places: (usize, usize),
+        entries: &[u32; ENTRIES],
+    ) -> Result<u32, FibError> {
+        let (groups, _) = entries.as_chunks();
+        for at in groups_of(places) {
+            self.packer.set_group(node, at, &groups[at])?;
+        }
+        self.packer.close(node)
     }
 
     /// Puts the wide form in front of a table that has grown large; once in its life.
@@ -264,15 +296,13 @@ impl FibWriter {
 
     fn mirror(&self, wide: &Dir24, slot: usize) {
         let (entries, under) = self.packer.unpack(self.fib.root(slot));
-        wide.mirror(slot, &entries, under);
+        wide.mirror(slot * ENTRIES, &entries, under);
     }
 
-    /// What `prefix` leads to by routes longer than `bits`, as an entry.
-    fn value_inside(&self, prefix: Prefix4, bits: u8) -> u32 {
-        self.routes
-            .longest_match_up_to(prefix.addr(), prefix.len())
-            .filter(|(found, _)| found.len() > bits)
-            .map_or(0, |(_, hop)| entry(*hop))
+    /// What `prefix` leads to by routes longer than `bits`, its own among them, as an entry.
+    fn value_inside(&self, prefix: Prefix4, hop: Option<NextHopId>, bits: u8) -> u32 {
+        let around = || self.routes.longest_match_of(prefix.addr(), bits + 1..=prefix.len() - 1);
+        hop.or_else(|| around().map(|(_, hop)| *hop)).map_or(0, entry)
     }
 
     fn set_root(&mut self, slot: usize, entry: u32) {
@@ -319,7 +349,7 @@ impl FibWriter {
                 let mut inner = [0; ENTRIES];
                 let block = Prefix4::around(prefix.addr(), to);
                 self.render(routes, block, to + 8, &mut inner)?;
-                entries[first] = self.packer.pack(0, &inner, entries[first])?;
+                entries[first] = self.packer.pack(&inner, entries[first])?;
             }
         }
         Ok(())
@@ -337,25 +367,6 @@ impl FibWriter {
         let memory = root + packed + self.fib.wide().map_or(0, Dir24::memory_size);
         self.fib.set_totals(len, memory);
     }
-}
-
-/// Calls `set` with the first address of each prefix of `to` bits in `prefix` that no route nested
-/// in `prefix` (of at most `to` bits) hides.
-fn paint(routes: &Trie<Prefix4, NextHopId>, prefix: Prefix4, to: u8, set: &mut impl FnMut(u32)) {
-    if prefix.len() == to {
-        return set(prefix.addr());
-    }
-    let len = prefix.len() + 1;
-    for half in [prefix.addr(), prefix.last_addr()].map(|addr| Prefix4::around(addr, len)) {
-        if routes.exact(half).is_none() {
-            paint(routes, half, to, set);
-        }
-    }
-}
-
-/// The place of `addr` among all prefixes of `bits` bits.
-fn place(addr: u32, bits: u8) -> usize {
-    (addr >> (32 - bits)) as usize
 }
 
 fn entry(hop: NextHopId) -> u32 {
