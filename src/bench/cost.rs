@@ -15,6 +15,7 @@
 
 pub mod abreast;
 pub mod budget;
+pub mod changing;
 mod gate;
 mod sense;
 mod turns;

@@ -1,6 +1,7 @@
 //! `thruway bench`: how fast is a forwarder, how sure is that, and what was the limit?
 
 mod ask;
+mod churned;
 mod log;
 mod scaled;
 mod standard;

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 
 use super::gate::Gate;
 use super::sense::Sense;
@@ -10,6 +11,7 @@ use crate::bench::traffic::{Frames, Probe, Stream as _};
 use crate::frame::{BATCH, HEADROOM, Length, Outgoing, Pool};
 use crate::io::clock;
 use crate::io::memory::End;
+use crate::sync::Counter;
 use crate::time::Now;
 use crate::wire::vlan::TagStack;
 use crate::wire::{eth, ip4, udp};
@@ -53,6 +55,8 @@ pub(super) struct Turns {
     fate: Fate,
     /// See [`super::Options::handicap`].
     pub(super) handicap: f64,
+    /// Stretches that were passed, for whoever waits until the worker has moved on.
+    pub(super) passed: Arc<Counter>,
 }
 
 /// Where frames go round.
@@ -106,6 +110,7 @@ impl Turns {
             sense: Sense::new()?,
             fate,
             handicap: 0.0,
+            passed: Arc::default(),
         })
     }
 
@@ -233,6 +238,7 @@ impl Turns {
             }
             let sum = Sum { ticks: ticks as f64 - f64::from(timed) * self.fate.overhead, packets };
             all.add(sum);
+            self.passed.add(1);
             self.fate.stretches += 1;
             if self.sense.waited()? == before {
                 counted.add(sum);
@@ -251,6 +257,11 @@ impl Turns {
             self.fate.whole += u64::from(whole);
             self.ring.push_back(out);
         }
+    }
+
+    /// What became of frames and stretches until now.
+    pub(super) fn fate(&self) -> Fate {
+        self.fate
     }
 
     /// Gives the frames back, without which their memory would never be freed.

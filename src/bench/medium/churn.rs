@@ -12,6 +12,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{BURST, Tester};
 use crate::fib::synth::{Numbers, addresses_uniform};
@@ -24,6 +25,8 @@ use crate::time::Span;
 /// Most changes of a step, and the time after which it makes no more.
 const MOST: usize = 8;
 const BUDGET: Span = Span(4_000);
+/// How long a full table may stay full.
+const PATIENCE: Span = Span::secs(1);
 /// Turns of each worker until what was replaced is used again: a whole one lies between.
 const TURNS: u64 = 2;
 /// Changes between two looks at those turns.
@@ -204,6 +207,28 @@ impl Churn {
                 break;
             }
         }
+    }
+
+    /// Makes changes, one after the other, until told to stop; returns how many.
+    ///
+    /// # Errors
+    /// When the table is full and stays so.
+    pub(in crate::bench) fn until(&mut self, stop: &AtomicBool) -> Result<u64, FibError> {
+        let before = self.made;
+        let mut refused = None;
+        while !stop.load(Ordering::Relaxed) {
+            match self.change() {
+                Ok(()) => refused = None,
+                // A table without room has some again when the workers have moved on.
+                Err(error) => {
+                    let since = *refused.get_or_insert_with(clock::now);
+                    if clock::now().since(since) > PATIENCE {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(self.made - before)
     }
 
     /// Makes the next change.

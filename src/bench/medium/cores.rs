@@ -109,7 +109,7 @@ fn first_allowed() -> Result<Vec<usize>, MediumError> {
 }
 
 /// Keeps the calling thread to one core.
-pub(super) fn pin(core: usize) -> io::Result<()> {
+pub(in crate::bench) fn pin(core: usize) -> io::Result<()> {
     affinity::pin(core)
 }
 

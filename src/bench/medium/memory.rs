@@ -37,6 +37,7 @@ pub(in crate::bench) use apart::{Apart, Lone};
 #[cfg(test)]
 pub(in crate::bench) use changing::memory_with_churn;
 pub use changing::ring_with_churn;
+pub(in crate::bench) use changing::with_frames_and_churn;
 use plant::{Blueprint, Plant};
 use threads::{Here, There, poll};
 

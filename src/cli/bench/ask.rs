@@ -3,16 +3,16 @@
 use miette::{IntoDiagnostic, Result, miette};
 
 use super::log::{About, Log};
-use super::{Asked, Churned, Limited, Question, Repeated, Searched, scaled, tcp, versus};
+use super::{Asked, Limited, Question, Repeated, Searched, churned, scaled, tcp, versus};
 use crate::bench::bed::{self, Medium, Wish};
 use crate::bench::cost;
 use crate::bench::error::BenchError;
 use crate::bench::medium::Cores;
 use crate::bench::record::outcome::{Calibrated, Cost, Outcome};
-use crate::bench::scenario::{self, Direction, Limits, Mix, Routes, Scenario, Way};
+use crate::bench::scenario::{self, Direction, Limits, Mix, Scenario, Way};
 use crate::bench::search::{Method, Preset};
 use crate::bench::suite::{
-    self, Bed, Event, Runner, burst, churn, failover, latency, limits, loss, recovery, sessions,
+    self, Bed, Event, Runner, burst, failover, latency, limits, loss, recovery, sessions,
     throughput,
 };
 use crate::time::Span;
@@ -31,7 +31,7 @@ pub(super) fn one(question: &Question, log: &mut Log) -> Result<()> {
         Question::Recovery(own) => searched(own, log, Suite::Recovery),
         Question::Loss(own) => losses(own, log),
         Question::Limits(own) => limits(own, log),
-        Question::Churn(own) => churned(own, log),
+        Question::Churn(own) => churned::ask(own, log),
         Question::Failover(own) => failovers(own, log),
         Question::Sessions(own) => session_rates(own, log),
         Question::Scale(own) => scaled::ask(own, log),
@@ -258,51 +258,6 @@ fn limits(own: &Limited, log: &mut Log) -> Result<()> {
     let found = found.into_diagnostic()?;
     let trials = runner.into_trials();
     log.keep(about, trials, Outcome::Limits(found))
-}
-
-/// Routes of a table where none are asked for: about as many as the Internet has.
-const MANY_ROUTES: u32 = 1_000_000;
-/// Flows to them.
-const MANY_FLOWS: u64 = 100_000;
-
-fn churned(own: &Churned, log: &mut Log) -> Result<()> {
-    let mut wish = own.asked.wanted.wish()?;
-    let goes_there = wish.spec.way == Way::FastPath && wish.direction == Direction::ToAzure;
-    if wish.medium != Medium::Ring || !goes_there {
-        return Err(miette!(
-            help = "bench churn --medium ring --way fastpath --direction to_azure",
-            "routes are changed on the medium ring, whose tables are in this process, on the way \
-             fastpath to Azure, which looks them up"
-        ));
-    }
-    if own.asked.wanted.routes.is_none() {
-        wish.spec.routes = Routes::internet(wish.spec.seed, MANY_ROUTES);
-        wish.spec.flows = own.asked.wanted.flows.unwrap_or(MANY_FLOWS);
-    }
-    log.begin();
-    let mut bed = bed::open_with_churn(&wish).into_diagnostic()?;
-    let mut about = about(&*bed, &wish);
-    about.notes.push(
-        "Routes were changed by the tester's thread, in the time that generator and sink left it: \
-         a third each next hops replaced, routes withdrawn and announced again."
-            .to_owned(),
-    );
-    let mut runner = Runner::new(&mut *bed, log);
-    let (load, throughput) = match own.load {
-        Some(load) => (load, None),
-        None => {
-            let timeout = Span::secs(own.at_most);
-            let how = throughput::How { preset: own.preset, method: Method::MlrSearch, timeout };
-            let found = throughput::search(&mut runner, how).into_diagnostic()?;
-            let rate = throughput::rate(&found)
-                .ok_or_else(|| miette!("no load passes: there is no throughput to begin with"))?;
-            (rate * churn::SHARE, Some(rate))
-        }
-    };
-    let trials = (usize::from(own.pairs), span(own.asked.seconds));
-    let found = churn::measure(&mut runner, load, throughput, trials).into_diagnostic()?;
-    let trials = runner.into_trials();
-    log.keep(about, trials, Outcome::Churn(found))
 }
 
 fn failovers(own: &Repeated, log: &mut Log) -> Result<()> {

@@ -3,15 +3,16 @@
 //! made.
 
 use std::io;
+use std::sync::Arc;
 
-#[cfg(test)]
-use super::assemble;
 use super::plant::Plant;
-use super::{MemoryDevice, MemoryTester, threaded};
+use super::{MemoryDevice, MemoryTester, assemble, threaded};
 use crate::bench::medium::churn::{Churn, Churning};
 use crate::bench::scenario::Scenario;
 use crate::fib::FibWriter;
+use crate::frame::Pool;
 use crate::ids::NextHopId;
+use crate::sync::Counter;
 
 /// As [`super::ring`], with a tester that can change routes.
 ///
@@ -25,6 +26,23 @@ pub fn ring_with_churn(
     let routes = plant.routes.take();
     let (tester, device) = threaded(scenario, plant, cores)?;
     with_churn(scenario, routes, scenario.destinations(), (tester, device))
+}
+
+/// As [`super::with_frames`] for one worker, and changes to its routes, which may be made in another
+/// thread; the worker's turns are told by `turns`.
+///
+/// # Errors
+/// As [`super::with_frames`], and when there are no routes to change.
+pub(in crate::bench) fn with_frames_and_churn(
+    scenario: &Scenario,
+    frames: usize,
+    turns: Arc<Counter>,
+) -> io::Result<(MemoryTester, MemoryDevice, Vec<Pool>, Churn)> {
+    let mut plant = Plant::new(scenario, 1, frames)?;
+    let routes = plant.routes.take();
+    let ((tester, device), spare) = assemble(scenario, plant);
+    let churn = changes(scenario, routes, scenario.destinations(), vec![turns])?;
+    Ok((tester, device, spare, churn))
 }
 
 /// The same in one thread, for traffic that needs these destinations.
@@ -46,9 +64,17 @@ fn with_churn(
     needed: impl Iterator<Item = u32>,
     (tester, device): (MemoryTester, MemoryDevice),
 ) -> io::Result<(Churning<MemoryTester>, MemoryDevice)> {
+    let churn = changes(scenario, routes, needed, device.turns.clone())?;
+    Ok((Churning::new(tester, churn), device))
+}
+
+fn changes(
+    scenario: &Scenario,
+    routes: Option<(FibWriter, Vec<NextHopId>)>,
+    needed: impl Iterator<Item = u32>,
+    turns: Vec<Arc<Counter>>,
+) -> io::Result<Churn> {
     let none = || io::Error::other("no routes are looked up on this way: take --way fastpath");
     let (writer, hops) = routes.ok_or_else(none)?;
-    let (turns, seed) = (device.turns.clone(), scenario.spec().seed);
-    let churn = Churn::new(writer, hops, needed, turns, seed)?;
-    Ok((Churning::new(tester, churn), device))
+    Churn::new(writer, hops, needed, turns, scenario.spec().seed)
 }
