@@ -23,7 +23,7 @@ use zerocopy::FromZeros;
 
 use super::dir24::Dir24;
 use crate::ids::NextHopId;
-use crate::mem::HugeVec;
+use crate::mem::{self, HugeVec};
 
 /// Marks an entry that is a chunk's index.
 pub(super) const CHUNK: u32 = 1 << 31;
@@ -324,6 +324,17 @@ impl Fib {
     /// From now on look-ups go by `wide`, which already mirrors the table.
     pub(super) fn set_wide(&self, wide: Dir24) {
         self.wide.set(wide).expect("the one writer widens a table once");
+    }
+
+    /// Asks for the words that a change at `addr` will most likely need.
+    pub(super) fn prefetch(&self, addr: u32) {
+        let entry = self.root[(addr >> 16) as usize].load(Relaxed);
+        if entry & CHUNK != 0 {
+            mem::prefetch(self.chunk(entry));
+        }
+        if let Some(wide) = self.wide.get() {
+            wide.prefetch(addr);
+        }
     }
 
     pub(super) fn root(&self, slot: usize) -> u32 {

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use crate::mem::HugeVec;
+use crate::mem::{self, HugeVec};
 
 const BASE: usize = 1 << 24;
 /// Entries of a huge page.
@@ -34,6 +34,11 @@ impl Dir24 {
     #[inline(always)]
     pub(super) fn entry(&self, addr: u32) -> u32 {
         self.base[(addr >> 8) as usize].load(Acquire)
+    }
+
+    /// Asks for the entry of `addr`.
+    pub(super) fn prefetch(&self, addr: u32) {
+        mem::prefetch(&raw const self.base[(addr >> 8) as usize]);
     }
 
     /// Brings the entries from number `first` on in line with the compact form's, given with what

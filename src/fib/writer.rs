@@ -133,6 +133,8 @@ impl FibWriter {
         }
         self.check_room(WITHDRAWALS)?;
         self.widen()?;
+        // The words that will change come while the routes are searched.
+        self.fib.prefetch(prefix.addr());
         let old = self.routes.insert(prefix, hop);
         if old != Some(hop) {
             self.apply(prefix, Some(hop))?;
@@ -146,6 +148,7 @@ impl FibWriter {
     /// When the table is full, also of blocks that were never reclaimed; then nothing has changed.
     pub fn remove(&mut self, prefix: Prefix4) -> Result<Option<NextHopId>, FibError> {
         self.check_room(1)?;
+        self.fib.prefetch(prefix.addr());
         let old = self.routes.remove(prefix);
         if old.is_some() {
             self.apply(prefix, None)?;
