@@ -249,8 +249,9 @@ impl<T: FromZeros> DerefMut for Array<T> {
 /// A copy has a mapping of its own.
 impl<T: Copy> Clone for Array<T> {
     fn clone(&self) -> Self {
-        let copy = Arena { mapping: Some(Arc::new(map(self.len * size_of::<T>()))), used: 0 };
-        let copy = { copy }.carve(self.len);
+        let mapping = Arc::new(map(self.len * size_of::<T>()));
+        let mut arena = Arena { mapping: Some(mapping), used: 0 };
+        let copy = arena.carve(self.len);
         // SAFETY: both have `len` items, in mappings apart.
         unsafe { copy.start.copy_from_nonoverlapping(self.start, self.len) };
         copy

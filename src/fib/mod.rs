@@ -8,7 +8,7 @@
 //! | `dir24` | the same for the price of one memory access, in front of large tables |
 //! | `form` | when does a table spend memory on speed |
 //! | `writer` | how does a change reach the workers: in place, word by word |
-//! | `reach` | how far does a change go
+//! | `reach` | how far does a change go |
 //! | `pack` | how do 256 entries become a chunk |
 //! | `blocks` | when may a replaced part be used again |
 //! | [`synth`] | a table as large and as nested as the Internet's, for benches |

@@ -74,7 +74,7 @@ impl<P: Prefix, V> Trie<P, V> {
         self.longest_match_of(addr, 0..=len)
     }
 
-    /// The longest route of so many bits that covers `addr`.
+    /// The longest of the routes of these lengths that covers `addr`.
     pub fn longest_match_of(&self, addr: P::Addr, len: RangeInclusive<u8>) -> Option<(P, &V)> {
         let (least, most) = (*len.start(), (*len.end()).min(P::MAX_LEN));
         (least..=most).rev().find_map(|len| {
@@ -92,6 +92,12 @@ impl<P: Prefix, V> Trie<P, V> {
     pub fn within(&self, prefix: P) -> impl Iterator<Item = (P, &V)> {
         let last = P::around(prefix.last(), P::MAX_LEN);
         self.routes.range(prefix..=last).map(|(prefix, value)| (*prefix, value))
+    }
+
+    /// As [`Trie::within`], the prefixes alone, from the place of `from` on.
+    pub fn within_from(&self, prefix: P, from: P) -> impl Iterator<Item = P> {
+        let last = P::around(prefix.last(), P::MAX_LEN);
+        self.routes.range(from..=last.max(from)).map(|(prefix, _)| *prefix)
     }
 
     /// How many routes there are.

@@ -2,10 +2,11 @@
 //!
 //! The writer keeps all routes in a [`Trie`] and derives from it the words that a change touches.
 //! A change to a route of 1 to 16 bits stores one word for each first-level entry it covers and
-//! nothing nested hides; of 17 to 32 bits, it writes one chunk again (two where a /24 gains its
-//! first longer route) and swaps it in with one store. Of a chunk, groups that keep their runs keep
-//! their place. In front of a large table stands a [`Dir24`], brought in line for each /16 that a
-//! change touched. The result is the same as if the table had been built from its routes anew.
+//! nothing nested hides; of 17 to 32 bits, it writes the groups of one chunk again that it reaches
+//! (of two chunks where a /24 gains its first longer route), and where their runs change it swaps a
+//! new chunk in with one store. In front of a large table stands a [`Dir24`], brought in line for
+//! the entries that a change touched, or each /16 of a route of 1 to 16 bits. The result is the same
+//! as if the table had been built from its routes anew.
 //!
 //! The writer is one value that cannot be cloned: there is one writer.
 

@@ -5,6 +5,14 @@ use super::session::{Endpoint, FlowKey, NIL, Proto, Side};
 use super::shard::{Lookup, Nat44Shard};
 use super::state::{State, address_hash, endpoint_hash};
 
+impl Lookup {
+    /// Whether [`Nat44Shard::prefetch_session`] found a session that is likely the packet's.
+    #[inline(always)]
+    pub fn found_any(&self) -> bool {
+        self.likely != NIL
+    }
+}
+
 impl Nat44Shard {
     /// Asks for the memory that a look-up begins with; a hint.
     #[inline(always)]
@@ -19,20 +27,16 @@ impl Nat44Shard {
         lookup.likely = self.state.prefetch_session(lookup.hash);
     }
 
-    /// Asks for the memory that a packet from inside will need if it opens a session, which it does
-    /// unless [`Nat44Shard::prefetch_session`] found one; whether it does. A hint.
-    pub fn prefetch_open(&self, key: &FlowKey, lookup: Lookup) -> bool {
-        let opens = lookup.likely == NIL && key.side == Side::In2Out;
-        if opens {
-            self.state.prefetch_mapping(key.proto, key.local);
-        }
-        opens
+    /// Asks for where a packet from inside that opens a session searches first: for its endpoint's
+    /// mapping and for its host.
+    pub fn prefetch_mapping(&self, key: &FlowKey) {
+        self.state.prefetch_mapping(key.proto, key.local);
     }
 
-    /// Asks for the host of a packet that opens a session; best some packets after
-    /// [`Nat44Shard::prefetch_open`].
-    pub fn prefetch_host(&self, key: &FlowKey) {
-        self.state.prefetch_host(key.local.ip);
+    /// Asks for the host with this address; best some packets after
+    /// [`Nat44Shard::prefetch_mapping`].
+    pub fn prefetch_host(&self, inside: u32) {
+        self.state.prefetch_host(inside);
     }
 }
 

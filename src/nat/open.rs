@@ -52,7 +52,6 @@ impl Nat44Shard {
                 (Some(mapping), self.state.mapping(mapping).inside, None)
             }
         };
-        // A host that is there at this time stays, whatever else is found to have ended.
         let host = self.state.find_host(inside.ip, now);
         if let Some(host) = host
             && !self.state.host_has_room(host, now)
@@ -152,10 +151,10 @@ impl Nat44Shard {
             let mut until = now + self.rules.timeouts.shortest();
             for port in share.group(range, group, order_inside) {
                 let outside = Endpoint::new(share.address, port);
-                self.state.prefetch_answers(key, outside);
                 if self.rules.fixed_inside(proto, outside).is_some() {
                     continue;
                 }
+                self.state.prefetch_answers(key, outside);
                 match self.state.find_mapping(Side::Out2In, proto, outside, now) {
                     None | Some((_, Presence::Gone)) => return Some(outside),
                     Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),

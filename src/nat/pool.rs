@@ -160,8 +160,8 @@ impl Share {
 /// Groups of a shard's ports that were found full: until when none of theirs can be free.
 #[derive(Clone, Debug)]
 pub(super) struct FullGroups {
-    /// By share, protocol and group; zeros that nobody wrote take no memory.
-    until: Vec<Now>,
+    /// In nanoseconds, by share, protocol and group; zeros that nobody wrote take no memory.
+    until: Vec<u64>,
     /// By share and protocol: the latest of its groups, so that the others are asked for only once
     /// one has been full.
     latest: Vec<[Now; Proto::COUNT]>,
@@ -180,19 +180,19 @@ impl FullGroups {
         };
         let shares: Vec<_> = shares.iter().map(place).collect();
         let latest = vec![[Now(0); Proto::COUNT]; shares.len()];
-        Self { until: vec![Now(0); end], latest, shares }
+        Self { until: vec![0; end], latest, shares }
     }
 
     /// Whether no port of the group can be free at `now`.
     pub(super) fn is_full(&self, share: u32, proto: Proto, group: u32, now: Now) -> bool {
         now < self.latest[share as usize][proto.index()]
-            && now < self.until[self.place(share, proto, group)]
+            && now.0 < self.until[self.place(share, proto, group)]
     }
 
     /// Notes that no port of the group can be free before `until`.
     pub(super) fn note(&mut self, share: u32, proto: Proto, group: u32, until: Now) {
         let place = self.place(share, proto, group);
-        self.until[place] = until;
+        self.until[place] = until.0;
         let latest = &mut self.latest[share as usize][proto.index()];
         *latest = until.max(*latest);
     }

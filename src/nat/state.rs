@@ -216,7 +216,8 @@ impl State {
         (inside, outside): (Endpoint, Endpoint),
         share: Option<u32>,
     ) -> Result<u32, DropReason> {
-        let host = match host {
+        // Workers' clocks differ a little: it may have been found to be gone meanwhile.
+        let host = match host.filter(|&id| self.hosts.at(id).mappings != NIL) {
             Some(host) => host,
             None => self.add_host(inside.ip)?,
         };

@@ -3,7 +3,8 @@
 //! A slot holds an entry's number and, in the bits that are left, a part of the key's hash, so a
 //! look-up reads one cache line of the index and then, with few exceptions, only the entry it
 //! wants. The index is at most half full and entries never move, so nothing is ever rebuilt.
-//! Capacity is fixed: memory is reserved at the start and touched as it fills.
+//! Capacity is fixed: address space is reserved at the start, and memory is taken where something is
+//! written first, a huge page at a time.
 
 use crate::mem::{Arena, Array, List, prefetch};
 

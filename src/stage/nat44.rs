@@ -108,25 +108,28 @@ fn translated(tables: &Tables, batch: &Batch, set: u64) -> Todo {
 /// Asks for the sessions of all packets before the first is translated, and for what those need that
 /// have none yet: at many sessions, waiting for memory is most of the work.
 fn prefetch(cx: &Context<'_>, batch: &Batch, todo: Todo) {
-    let nats = &cx.shards.nats;
-    let with_key = |(i, id, side): (usize, NatId, Side)| {
-        let row = batch.row(i);
-        Some((i, nats[id.index()].of(ShardId(row.shard)), FlowKey::of(side, row)?))
-    };
+    let shard = |i: usize, id: NatId| cx.shards.nats[id.index()].of(ShardId(batch.row(i).shard));
     let mut lookups = [Lookup::NONE; BATCH];
-    for (i, nat, key) in todo.members().filter_map(with_key) {
-        lookups[i] = nat.begin(&key);
-        nat.prefetch_index(&lookups[i]);
-    }
-    for (i, nat, _) in todo.members().filter_map(with_key) {
-        nat.prefetch_session(&mut lookups[i]);
+    for (i, id, side) in todo.members() {
+        if let Some(key) = FlowKey::of(side, batch.row(i)) {
+            let nat = shard(i, id);
+            lookups[i] = nat.begin(&key);
+            nat.prefetch_index(&lookups[i]);
+        }
     }
     let mut new = Todo { members: 0, ..todo };
-    for (i, nat, key) in todo.members().filter_map(with_key) {
-        new.members |= u64::from(nat.prefetch_open(&key, lookups[i])) << i;
+    for (i, id, side) in todo.members() {
+        shard(i, id).prefetch_session(&mut lookups[i]);
+        let opens = side == Side::In2Out && !lookups[i].found_any();
+        new.members |= u64::from(opens) << i;
     }
-    for (_, nat, key) in new.members().filter_map(with_key) {
-        nat.prefetch_host(&key);
+    for (i, id, side) in new.members() {
+        if let Some(key) = FlowKey::of(side, batch.row(i)) {
+            shard(i, id).prefetch_mapping(&key);
+        }
+    }
+    for (i, id, _) in new.members() {
+        shard(i, id).prefetch_host(batch.row(i).src);
     }
 }
 

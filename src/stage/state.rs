@@ -103,7 +103,6 @@ impl Shards {
         let mut arena = Arena::default();
         let nat = |nat: &NatEntry| {
             let bindings = &nat.bindings;
-            let mut arena = Arena::default();
             Sharded::new(&owned, |id| Nat44Shard::new(&mut arena, id, Arc::clone(bindings), seed))
         };
         Self {

@@ -75,7 +75,8 @@ impl Wheel {
         let after = self.turns.fate();
         let (pushed, whole) = (after.pushed - before.pushed, after.whole - before.whole);
         let ticks = median(&ticks).unwrap_or(f64::NAN);
-        Ok(Run { rate: whole as f64 / seconds, ticks, lost: pushed - whole })
+        // A frame that comes late is lost here, and one too many in the next run.
+        Ok(Run { rate: whole as f64 / seconds, ticks, lost: pushed.saturating_sub(whole) })
     }
 }
 
@@ -90,8 +91,7 @@ pub fn measure(
     options: &Options,
     asked: Asked,
 ) -> Result<Found, CostError> {
-    // Where there is no such core it runs on any, which the figure shows.
-    let _ = cores::pin(asked.cores[0]);
+    cores::pin(asked.cores[0])?;
     let passed = Arc::new(Counter::default());
     let (tester, mut device, mut spare, mut churn) =
         memory::with_frames_and_churn(scenario, options.hot, Arc::clone(&passed))?;
@@ -113,6 +113,15 @@ pub fn measure(
     Ok(found)
 }
 
+/// Tells the writer to stop, whatever happens.
+struct Stops<'a>(&'a AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A run while another thread changes routes.
 fn with_changes(
     wheel: &mut Wheel,
@@ -124,18 +133,19 @@ fn with_changes(
     let stop = AtomicBool::new(false);
     let (run, made) = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            // Without a core of its own it is slower, which the figure shows.
-            let _ = cores::pin(asked.cores[1]);
+            cores::pin(asked.cores[1])?;
             let begin = clock::now();
-            let made = churn.until(&stop)?;
-            Ok::<_, FibError>((made, clock::now().since(begin).0 as f64 / 1e9))
+            let made = churn.until(&stop).map_err(full)?;
+            Ok::<_, io::Error>((made, clock::now().since(begin).0 as f64 / 1e9))
         });
-        let run = wheel.run(asked.time);
-        stop.store(true, Ordering::Relaxed);
+        let run = {
+            let _stopped = Stops(&stop);
+            wheel.run(asked.time)
+        };
         (run, writer.join())
     });
     let (changes, seconds) = match made {
-        Ok(made) => made.map_err(full)?,
+        Ok(made) => made?,
         Err(panic) => std::panic::resume_unwind(panic),
     };
     let changed = Changed { changes, ..churn.finish().map_err(full)? };

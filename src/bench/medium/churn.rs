@@ -1,5 +1,5 @@
 //! What if routes change while frames flow? A tester that changes them in its own thread, between
-//! bursts, as BGP does on a busy day.
+//! bursts, as BGP does on a busy day; or another thread, without a pause.
 //!
 //! A third of the changes give a route that traffic needs another next hop out of the same port; a
 //! third withdraw a route that no traffic needs, and the rest announce again what was withdrawn
@@ -60,6 +60,8 @@ pub struct Churn {
     is_on: bool,
     is_behind: bool,
     made: u64,
+    /// Which kind of change comes next.
+    turn: u64,
     /// Changes made at the first burst since the start, and at the last one.
     from: Option<u64>,
     to: u64,
@@ -114,6 +116,7 @@ impl Churn {
             is_on: false,
             is_behind: false,
             made: 0,
+            turn: 0,
             from: None,
             to: 0,
         };
@@ -233,18 +236,20 @@ impl Churn {
 
     /// Makes the next change.
     fn change(&mut self) -> Result<(), FibError> {
-        if self.made.is_multiple_of(LOOK) {
+        if self.turn.is_multiple_of(LOOK) {
             self.reclaim();
         }
-        let done = match self.made % 3 {
-            0 => self.replace(),
+        let done = match self.turn % 3 {
+            0 => self.replace().map(|()| true),
             1 => self.withdraw(),
             _ => self.announce(),
         };
         if done.is_err() {
             self.reclaim();
         }
-        done.map(|()| self.made += 1)
+        self.made += u64::from(done?);
+        self.turn += 1;
+        Ok(())
     }
 
     /// Gives a route another next hop; one that no traffic needs where all are of that kind.
@@ -262,23 +267,24 @@ impl Churn {
         Ok(())
     }
 
-    fn withdraw(&mut self) -> Result<(), FibError> {
+    /// Withdraws a route that no traffic needs; whether there was one.
+    fn withdraw(&mut self) -> Result<bool, FibError> {
         if self.spare.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let at = pick(&mut self.numbers, self.spare.len());
         self.writer.remove(self.spare[at].0)?;
         self.away.push_back(self.spare.swap_remove(at));
-        Ok(())
+        Ok(true)
     }
 
-    fn announce(&mut self) -> Result<(), FibError> {
-        if let Some((prefix, hop)) = self.away.front().copied() {
-            self.writer.insert(prefix, hop)?;
-            self.spare.push((prefix, hop));
-            self.away.pop_front();
-        }
-        Ok(())
+    /// Announces again what was withdrawn longest ago; whether there was anything.
+    fn announce(&mut self) -> Result<bool, FibError> {
+        let Some((prefix, hop)) = self.away.front().copied() else { return Ok(false) };
+        self.writer.insert(prefix, hop)?;
+        self.spare.push((prefix, hop));
+        self.away.pop_front();
+        Ok(true)
     }
 
     /// Frees what was replaced before the last mark, if all workers have moved on since; then sets

@@ -283,7 +283,8 @@ pub struct Sessions {
 pub struct Churn {
     /// The load under which routes changed.
     pub load: Quantity,
-    /// The throughput that it is a share of, where that was searched for.
+    /// The throughput that it is a share of, where that was searched for; in memory, what went
+    /// through without changes.
     pub throughput: Option<Quantity>,
     /// Route changes a second, the median of the runs.
     pub updates: Quantity,

@@ -41,6 +41,12 @@ pub(super) fn ask(own: &Churned, log: &mut Log) -> Result<()> {
     }
     log.begin();
     if wish.medium == Medium::Memory {
+        if own.load.is_some() {
+            return Err(miette!(
+                help = "leave --load out, or take --medium ring",
+                "in memory frames go round as fast as they can, whatever the load"
+            ));
+        }
         let (about, found) = changed_beside(own, &wish, log).into_diagnostic()?;
         return log.keep(about, Vec::new(), Outcome::Churn(found));
     }
