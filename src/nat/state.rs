@@ -49,11 +49,9 @@ pub(super) struct State {
     pub(super) expired: u64,
 }
 
+/// The lowest bit of a number in an index over both sides.
 const fn bit(side: Side) -> u32 {
-    match side {
-        Side::In2Out => 0,
-        Side::Out2In => 1,
-    }
+    side as u32
 }
 
 #[inline(always)]
