@@ -185,7 +185,8 @@ fn what_cannot_be_measured_is_refused_with_the_way_out() {
         "bytes at most",
     );
     refused(&["failover", "--medium", "ring"], "--medium veth");
-    refused(&["churn", "--medium", "veth"], "on the medium ring");
+    refused(&["churn", "--medium", "veth"], "on the media ring and memory");
+    refused(&["churn", "--medium", "memory", "--load", "1000"], "whatever the load");
     refused(&["churn", "--way", "nat"], "on the way fastpath");
     refused(&["cost", "--workers", "1000"], "1000 workers need a core each");
     refused(&["tcp", "--peer", "null", "--medium", "veth"], "add --medium tap");
