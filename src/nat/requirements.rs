@@ -847,3 +847,33 @@ proptest::proptest! {
         }
     }
 }
+
+/// Workers read their clocks apart, so that a packet may come with an earlier time than the one
+/// before it, and a session end sooner than when it was opened was to be seen.
+#[test]
+fn a_host_whose_only_session_ended_early_is_made_anew() {
+    let timeouts = Timeouts { quarantine: Span::ZERO, ..Timeouts::default() };
+    let mut nat = Nat::new(&NatConfig { timeouts, ..config() });
+    let host = ip("10.0.0.1");
+    let ask = |to: &str, id| Packet::echo(kind::ECHO_REQUEST, host, ip(to), id);
+    let earlier = nat.now;
+    nat.wait(Span::secs(1));
+    nat.send(ask("198.51.100.1", 7)).unwrap();
+    nat.now = earlier;
+    nat.send(ask("198.51.100.1", 7)).unwrap();
+    nat.wait(timeouts.shortest());
+    nat.wait(Span::millis(500));
+    // The same endpoint to somebody else: its old mapping is over, and was all that the host had.
+    let out = nat.send(ask("198.51.100.2", 7)).unwrap().src();
+    nat.send(ask("198.51.100.2", 8)).unwrap();
+    let hosts: usize = nat.shards.iter().map(|shard| shard.counters().hosts).sum();
+    assert_eq!(hosts, 1);
+    let answer = Packet::echo(kind::ECHO_REPLY, ip("198.51.100.2"), out.ip, out.port);
+    assert_eq!(nat.send(answer).unwrap().row.dst, host);
+    nat.wait(timeouts.shortest());
+    nat.wait(Span::secs(3));
+    for shard in &mut nat.shards {
+        shard.expire(nat.now, 100);
+        assert_eq!(shard.counters().hosts, 0);
+    }
+}
