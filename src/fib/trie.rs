@@ -66,12 +66,7 @@ impl<P: Prefix, V> Trie<P, V> {
 
     /// The longest route that covers `addr`.
     pub fn longest_match(&self, addr: P::Addr) -> Option<(P, &V)> {
-        self.longest_match_up_to(addr, P::MAX_LEN)
-    }
-
-    /// The longest route of at most `len` bits that covers `addr`.
-    pub fn longest_match_up_to(&self, addr: P::Addr, len: u8) -> Option<(P, &V)> {
-        self.longest_match_of(addr, 0..=len)
+        self.longest_match_of(addr, 0..=P::MAX_LEN)
     }
 
     /// The longest of the routes of these lengths that covers `addr`.
@@ -88,16 +83,13 @@ impl<P: Prefix, V> Trie<P, V> {
         self.routes.iter().map(|(prefix, value)| (*prefix, value))
     }
 
-    /// The routes that `prefix` covers, itself among them, in the order of [`Trie::iter`].
-    pub fn within(&self, prefix: P) -> impl Iterator<Item = (P, &V)> {
-        let last = P::around(prefix.last(), P::MAX_LEN);
-        self.routes.range(prefix..=last).map(|(prefix, value)| (*prefix, value))
-    }
-
-    /// As [`Trie::within`], the prefixes alone, from the place of `from` on.
+    /// The prefixes that `prefix` covers, in the order of [`Trie::iter`], from the place of `from` on.
     pub fn within_from(&self, prefix: P, from: P) -> impl Iterator<Item = P> {
         let last = P::around(prefix.last(), P::MAX_LEN);
-        self.routes.range(from..=last.max(from)).map(|(prefix, _)| *prefix)
+        self.routes
+            .range(from..)
+            .map(|(prefix, _)| *prefix)
+            .take_while(move |nested| *nested <= last)
     }
 
     /// How many routes there are.
@@ -143,7 +135,7 @@ mod tests {
         assert_eq!(trie.insert(p4("10.0.0.1/32"), 4), Some(3));
         assert_eq!(trie.len(), 3);
         assert_eq!(trie.longest_match(0x0a00_0001), Some((p4("10.0.0.1/32"), &4)));
-        assert_eq!(trie.longest_match_up_to(0x0a00_0001, 31), Some((p4("10.0.0.0/8"), &2)));
+        assert_eq!(trie.longest_match_of(0x0a00_0001, 0..=31), Some((p4("10.0.0.0/8"), &2)));
         assert_eq!(trie.remove(p4("10.0.0.1/32")), Some(4));
         assert_eq!(trie.remove(p4("10.0.0.1/32")), None);
         assert_eq!(trie.longest_match(0x0a00_0001), Some((p4("10.0.0.0/8"), &2)));
@@ -163,8 +155,12 @@ mod tests {
         .into_iter()
         .map(|(text, value)| (p4(text), value))
         .collect();
-        let inside: Vec<u8> = trie.within(p4("10.0.0.0/8")).map(|(_, value)| *value).collect();
-        assert_eq!(inside, [1, 4, 2]);
+        let inside =
+            |from| -> Vec<Prefix4> { trie.within_from(p4("10.0.0.0/8"), p4(from)).collect() };
+        let all = ["10.0.0.0/8", "10.0.0.0/16", "10.255.255.255/32"].map(p4);
+        assert_eq!(inside("10.0.0.0/8"), all);
+        assert_eq!(inside("10.0.0.0/9"), all[1..]);
+        assert!(inside("11.0.0.0/8").is_empty());
     }
 
     proptest! {

@@ -138,7 +138,8 @@ impl Nat44Shard {
         order.find_map(|at| Some((at, self.free_port(key, at, now)?)))
     }
 
-    /// A port of a share that no mapping holds, for the packet with this key. A group of ports that are all held cannot change
+    /// A port of a share that no mapping holds, for the packet with this key. A group of ports that
+    /// are all held cannot change
     /// before the first of them can end, and nobody looks at it until then.
     fn free_port(&mut self, key: &FlowKey, at: u32, now: Now) -> Option<Endpoint> {
         let (range, proto) = (self.rules.ports, key.proto);

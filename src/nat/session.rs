@@ -254,7 +254,7 @@ pub(super) struct Host {
     pub(super) sessions: u32,
     /// No session of this host can end before.
     pub(super) full_until: Now,
-    /// Until then one of its mappings is there, whatever comes.
+    /// Until then one of its mappings is there, as far as the workers' clocks agree.
     pub(super) stays_until: Now,
 }
 
