@@ -44,8 +44,8 @@ ids! {
     VrfId(u16);
     /// An entry of the next-hop table; what a FIB look-up returns.
     NextHopId(u32);
-    /// A next hop with its layer-2 rewrite.
-    AdjacencyId(u32);
+    /// The layer-2 rewrite of packets that leave by an attachment.
+    RewriteId(u16);
     /// A neighbour's word: its MAC address and whether it can be used.
     NeighbourId(u32);
     /// A set of equal-cost paths.
@@ -64,6 +64,14 @@ ids! {
     WorkerId(u8);
     /// One of the 64 parts of all session state.
     ShardId(u8);
+}
+
+impl RewriteId {
+    /// That of all neighbours on an attachment whose packets go past no gateway.
+    #[inline(always)]
+    pub const fn of(attachment: AttachmentId) -> Self {
+        Self(attachment.0)
+    }
 }
 
 /// How many parts all session state is cut into; fixed, so that a flow's shard never depends on

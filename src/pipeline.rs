@@ -11,7 +11,7 @@
 //!    └─ adjacency ────────────────┴─> nsg in ─> fits ─> police (to_onprem) ─> rewrite, cut
 //! ```
 
-use crate::frame::{Batch, Bits, Flags, Row};
+use crate::frame::{Batch, Bits, Flags};
 use crate::ids::Direction;
 use crate::stage::group::{Groups, sum};
 use crate::stage::police::Share;
@@ -161,8 +161,7 @@ fn forward(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
 fn to_onprem(cx: &mut Context<'_>, batch: &mut Batch, (set, cut): (u64, u64), asked: u64) -> u64 {
     let tables = cx.tables;
     let asked = select(batch, asked & set, |row| !row.flags.has(Flags::POLICED));
-    let adjacency = |row: &Row| tables.adjacency(rewrite::adjacency_of(row));
-    let groups = Groups::by(batch, asked, |row| adjacency(row).attachment);
+    let groups = Groups::by(batch, asked, |row| rewrite::rewrite_of(tables, row).attachment);
     let shares = groups.iter().map(|group| {
         let attachment = tables.attachment(group.attachment);
         let policer = match &attachment.role {

@@ -12,16 +12,16 @@ use super::{
 use crate::fib::{FibWriter, Prefix4};
 use crate::flow::rules::RuleSet;
 use crate::ids::{
-    AdjacencyId, AttachmentId, Epoch, GatewayId, MeterId, NeighbourId, NextHopId, NsgId,
-    PathGroupId, PortId, VrfId,
+    AttachmentId, Epoch, GatewayId, MeterId, NeighbourId, NextHopId, NsgId, PathGroupId, PortId,
+    RewriteId, VrfId,
 };
 use crate::model::limits::LINK_MTU;
 use crate::model::{Model, PortName};
 use crate::neighbour::Words;
 use crate::police::{Policer, Rate};
 use crate::tables::{
-    Adjacency, Attachment, Classifier, CrossConnect, Gateway, LinkPolicer, NextHop, PathGroup,
-    PortEntry, Role, Tables, Waiting, deal_shards,
+    Attachment, Classifier, CrossConnect, Gateway, LinkPolicer, NextHop, PathGroup, PortEntry,
+    Rewrite, Role, Tables, Waiting, deal_shards,
 };
 use crate::wire::eth::MacAddr;
 use crate::wire::vlan::{self, TagStack};
@@ -45,10 +45,11 @@ pub(super) struct Builder<'a> {
     classifiers: Vec<Classifier>,
     vrfs: Vec<Vrf>,
     next_hops: Vec<NextHop>,
-    adjacencies: Vec<Adjacency>,
+    ids: HashMap<NextHopKey, NextHopId>,
     path_groups: Vec<PathGroup>,
     neighbours: Vec<NeighbourSpec>,
-    by_neighbour: HashMap<(AttachmentId, Ipv4Addr), AdjacencyId>,
+    by_neighbour: HashMap<(AttachmentId, Ipv4Addr), NeighbourId>,
+    bypassed: HashMap<NeighbourId, GatewayId>,
 }
 
 #[derive(Debug)]
@@ -90,10 +91,11 @@ impl<'a> Builder<'a> {
             classifiers: vec![Classifier::default(); model.ports.len()],
             vrfs: Vec::new(),
             next_hops: vec![NextHop::NO_ROUTE],
-            adjacencies: Vec::new(),
+            ids: HashMap::new(),
             path_groups: Vec::new(),
             neighbours: Vec::new(),
             by_neighbour: HashMap::new(),
+            bypassed: HashMap::new(),
         }
     }
 
@@ -163,31 +165,33 @@ impl<'a> Builder<'a> {
     }
 
     /// The adjacency of a neighbour on a routed attachment, made at first mention.
-    pub(super) fn adjacency(&mut self, spec: NeighbourSpec) -> AdjacencyId {
-        if let Some(known) = self.by_neighbour.get(&(spec.attachment, spec.address)) {
-            return *known;
-        }
-        let neighbour = NeighbourId::from_index(self.neighbours.len());
-        let attachment = &self.attachments[spec.attachment.index()];
-        let place = (spec.attachment, attachment);
-        let adjacency = Adjacency::ip4(place, neighbour, u32::from(spec.address))
-            .expect("routed attachments have an address");
-        self.neighbours.push(spec);
-        let id = AdjacencyId::from_index(self.adjacencies.len());
-        self.adjacencies.push(adjacency);
-        self.by_neighbour.insert((spec.attachment, spec.address), id);
-        id
+    pub(super) fn adjacency(&mut self, spec: NeighbourSpec) -> NextHop {
+        let rewrite = RewriteId::of(spec.attachment);
+        let place = (spec.attachment, spec.address);
+        let neighbours = &mut self.neighbours;
+        let neighbour = *self.by_neighbour.entry(place).or_insert_with(|| {
+            neighbours.push(spec);
+            NeighbourId::from_index(neighbours.len() - 1)
+        });
+        NextHop::Adjacency(rewrite, neighbour)
     }
 
     /// Notes that packets to this adjacency would have taken `gateway` without FastPath.
-    pub(super) fn bypasses(&mut self, adjacency: AdjacencyId, gateway: GatewayId) {
-        self.adjacencies[adjacency.index()].bypass(gateway);
+    pub(super) fn bypasses(&mut self, adjacency: NextHop, gateway: GatewayId) {
+        if let NextHop::Adjacency(_, neighbour) = adjacency {
+            self.bypassed.insert(neighbour, gateway);
+        }
     }
 
     /// The group of these paths, best tier first, made at first mention.
-    pub(super) fn paths(&mut self, tiers: &[Vec<AdjacencyId>]) -> PathGroupId {
-        let path = |id: &AdjacencyId| (*id, self.adjacencies[id.index()].neighbour);
-        let tiers = tiers.iter().map(|tier| tier.iter().map(path).collect()).collect();
+    pub(super) fn paths(&mut self, tiers: &[Vec<NextHop>]) -> PathGroupId {
+        let mut path = |hop: &NextHop| match hop {
+            NextHop::Adjacency(_, neighbour) => {
+                Some((intern(&mut self.next_hops, &mut self.ids, *hop), *neighbour))
+            }
+            _ => None,
+        };
+        let tiers = tiers.iter().map(|tier| tier.iter().filter_map(&mut path).collect()).collect();
         let group = PathGroup { tiers };
         let known = self.path_groups.iter().position(|own| *own == group);
         PathGroupId::from_index(known.unwrap_or_else(|| {
@@ -196,20 +200,33 @@ impl<'a> Builder<'a> {
         }))
     }
 
+    /// The rewrites of all attachments, then those past a gateway, which the adjacencies that
+    /// FastPath leads to take instead.
+    fn rewrites(&mut self) -> Vec<Rewrite> {
+        let attachments = self.attachments.iter().enumerate();
+        let mut rewrites: Vec<Rewrite> =
+            attachments.map(|(i, own)| Rewrite::ip4((AttachmentId::from_index(i), own))).collect();
+        let mut past: HashMap<(RewriteId, GatewayId), RewriteId> = HashMap::new();
+        for hop in &mut self.next_hops {
+            let NextHop::Adjacency(rewrite, neighbour) = hop else { continue };
+            let Some(gateway) = self.bypassed.get(neighbour) else { continue };
+            *rewrite = *past.entry((*rewrite, *gateway)).or_insert_with(|| {
+                rewrites.push(rewrites[rewrite.index()].past(*gateway));
+                RewriteId::from_index(rewrites.len() - 1)
+            });
+        }
+        rewrites
+    }
+
     pub(super) fn finish(mut self, workers: usize) -> Result<Compiled, CompileError> {
         if !self.errors.is_empty() {
             return Err(CompileError { errors: self.errors });
         }
-        // Groups and policers may have come after the neighbours.
-        for adjacency in &mut self.adjacencies {
-            adjacency.follow(&self.attachments[adjacency.attachment.index()]);
-        }
         let vrfs = std::mem::take(&mut self.vrfs);
-        let mut ids: HashMap<NextHopKey, NextHopId> = HashMap::new();
         let (mut fibs, mut writers, mut infos) = (Vec::new(), Vec::new(), Vec::new());
         let mut words: Vec<Arc<str>> = Vec::new();
         for vrf in vrfs {
-            let id = |hop: &NextHop| intern(&mut self.next_hops, &mut ids, *hop);
+            let id = |hop: &NextHop| intern(&mut self.next_hops, &mut self.ids, *hop);
             let hops: Vec<NextHopId> = vrf.routes.values().map(id).collect();
             let routes = || vrf.routes.keys().copied().zip(hops.iter().copied());
             match FibWriter::build(routes()) {
@@ -230,6 +247,7 @@ impl<'a> Builder<'a> {
         }
         let ports = self.model.ports.iter().zip(std::mem::take(&mut self.classifiers));
         let icmp_limits = self.icmp_limits();
+        let rewrites = self.rewrites();
         let tables = Tables {
             epoch: Epoch(1),
             ports: ports
@@ -242,7 +260,7 @@ impl<'a> Builder<'a> {
             attachments: Arc::new(self.attachments),
             fibs,
             next_hops: Arc::new(self.next_hops),
-            adjacencies: Arc::new(self.adjacencies),
+            rewrites: Arc::new(rewrites),
             path_groups: Arc::new(self.path_groups),
             gleaned: Arc::default(),
             gateways: Arc::new(self.gateways),
@@ -288,20 +306,19 @@ impl<'a> Builder<'a> {
 
     /// A next hop in words.
     fn describe(&self, hop: NextHop) -> String {
-        let adjacency = |id: AdjacencyId| {
-            let adjacency = &self.adjacencies[id.index()];
-            let at = &self.attachments[adjacency.attachment.index()].name;
-            format!("{} ({at})", Ipv4Addr::from(adjacency.address))
+        let neighbour = |id: NeighbourId| {
+            let spec = &self.neighbours[id.index()];
+            format!("{} ({})", spec.address, self.attachments[spec.attachment.index()].name)
         };
         match hop {
             NextHop::Blackhole(reason) => format!("drop ({reason})"),
             NextHop::Local => "local".to_owned(),
             NextHop::Connected(id) => format!("connected ({})", self.attachments[id.index()].name),
-            NextHop::Adjacency(id) => adjacency(id),
+            NextHop::Adjacency(_, id) => neighbour(id),
             NextHop::Gateway(id) => format!("gateway {}", self.gateways[id.index()].name),
             NextHop::Paths(id) => {
-                let tier = |paths: &Vec<(AdjacencyId, _)>| {
-                    paths.iter().map(|(id, _)| adjacency(*id)).collect::<Vec<_>>().join(", ")
+                let tier = |paths: &Vec<(NextHopId, NeighbourId)>| {
+                    paths.iter().map(|(_, id)| neighbour(*id)).collect::<Vec<_>>().join(", ")
                 };
                 let tiers = &self.path_groups[id.index()].tiers;
                 tiers.iter().map(tier).collect::<Vec<_>>().join("; else ")
@@ -321,7 +338,7 @@ fn intern(
         NextHop::Blackhole(reason) => (0, reason as u32),
         NextHop::Local => (1, 0),
         NextHop::Connected(id) => (2, u32::from(id.0)),
-        NextHop::Adjacency(id) => (3, id.0),
+        NextHop::Adjacency(_, id) => (3, id.0),
         NextHop::Gateway(id) => (4, u32::from(id.0)),
         NextHop::Paths(id) => (5, u32::from(id.0)),
     };

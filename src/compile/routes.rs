@@ -10,7 +10,7 @@ use super::effective::{Effective, covering};
 use super::{NeighbourSpec, vnets};
 use crate::flow::Census;
 use crate::frame::DropReason;
-use crate::ids::{AdjacencyId, GatewayId, Link, PathGroupId, PeeringKind, VrfId};
+use crate::ids::{GatewayId, Link, PathGroupId, PeeringKind, VrfId};
 use crate::model::{Circuit, Gateway as ModelGateway, GatewayIcmp, MAX_INSTANCES, Model, VNet};
 use crate::police::{Policer, Rate};
 use crate::tables::counters::INSTANCES;
@@ -36,7 +36,7 @@ pub(super) fn add(build: &mut Builder<'_>) {
 struct Candidate {
     weight: u16,
     as_path_len: u8,
-    adjacency: AdjacencyId,
+    adjacency: NextHop,
 }
 
 /// What each virtual network with a gateway learns from its circuits: prefix to equal paths.
@@ -77,9 +77,9 @@ fn learn(build: &mut Builder<'_>) -> Learned {
 /// The ways to a prefix, best first: highest weight, then shortest AS path; what is equal shares
 /// the flows. When all of them are down it is as if they had been withdrawn, and the next shorter
 /// prefix that covers this one shows the way.
-fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<AdjacencyId>> {
+fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<NextHop>> {
     let rank = |own: &Candidate| (std::cmp::Reverse(own.weight), own.as_path_len);
-    let mut tiers: Vec<Vec<AdjacencyId>> = Vec::new();
+    let mut tiers: Vec<Vec<NextHop>> = Vec::new();
     for candidates in covering(prefix).filter_map(|own| prefixes.get(&own)) {
         let mut sorted = candidates.clone();
         sorted.sort_by_key(rank);
@@ -99,7 +99,7 @@ fn routes_of(
     build: &mut Builder<'_>,
     circuit: usize,
     kind: PeeringKind,
-) -> Vec<(Ipv4Net, u8, AdjacencyId)> {
+) -> Vec<(Ipv4Net, u8, NextHop)> {
     let model = build.model;
     let own = &model.circuits[circuit];
     let mut found = Vec::new();
@@ -125,7 +125,7 @@ fn customer(
     circuit: usize,
     kind: PeeringKind,
     link: Link,
-) -> Option<AdjacencyId> {
+) -> Option<NextHop> {
     let attachment = *build.known.peerings.get(&(circuit, kind, link))?;
     let peering = build.model.circuits[circuit].peering(kind)?;
     let address = peering.customer(link);
@@ -227,7 +227,7 @@ fn peering_vrf(
     for (link, attachment) in Link::BOTH.into_iter().zip(attachments) {
         let Some(attachment) = attachment else { continue };
         if let Some(adjacency) = customer(build, index, kind, link) {
-            build.host_route(vrf, peering.customer(link), NextHop::Adjacency(adjacency));
+            build.host_route(vrf, peering.customer(link), adjacency);
         }
         build.host_route(vrf, peering.edge(link), NextHop::Local);
         match &mut build.attachments[attachment.index()].role {
@@ -253,7 +253,7 @@ fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
                 continue;
             };
             if let Some(adjacency) = vnets::vm(build, vnet, entry.via) {
-                build.host_route(vrf, entry.address, NextHop::Adjacency(adjacency));
+                build.host_route(vrf, entry.address, adjacency);
                 if let Some(gateway) = gateway {
                     build.bypasses(adjacency, gateway);
                 }

@@ -37,16 +37,16 @@ fn leads(own: &Compiled, vrf: &str, address: &str) -> String {
     let index = index.unwrap_or_else(|| panic!("a domain {vrf} in {:?}", own.vrfs));
     let address: Ipv4Addr = address.parse().unwrap();
     let tables = &own.tables;
-    let via = |id| Ipv4Addr::from(tables.adjacency(id).address).to_string();
+    let via = |id: NeighbourId| own.neighbours[id.index()].address.to_string();
     match tables.next_hop(tables.fibs[index].lookup(address.into())) {
         NextHop::Blackhole(reason) => reason.name().to_owned(),
         NextHop::Local => "local".to_owned(),
         NextHop::Connected(id) => format!("connected {}", tables.attachment(id).name),
-        NextHop::Adjacency(id) => via(id),
+        NextHop::Adjacency(_, id) => via(id),
         NextHop::Gateway(id) => format!("gateway {}", tables.gateway(id).name),
         NextHop::Paths(id) => {
             let best = &tables.path_group(id).tiers[0];
-            let mut all: Vec<_> = best.iter().map(|(id, _)| via(*id)).collect();
+            let mut all: Vec<_> = best.iter().map(|(_, id)| via(*id)).collect();
             all.sort();
             all.join(" ")
         }
@@ -200,7 +200,7 @@ fn without(own: &Compiled, vrf: &str, address: &str, dead: &[&str]) -> Option<St
     let chosen = (0..64).map(|flow: u32| {
         let hash = flow.wrapping_mul(0x9e37_79b9);
         let id = tables.path_group(group).choose(hash, &tables.words)?;
-        Some(Ipv4Addr::from(tables.adjacency(id).address).to_string())
+        Some(own.neighbours[tables.adjacency(id).1.index()].address.to_string())
     });
     let mut all: Vec<String> = chosen.collect::<Option<_>>()?;
     all.sort();

@@ -10,7 +10,7 @@ use super::effective::{Effective, Leads};
 use super::routes::Learned;
 use super::{NeighbourSpec, nsg};
 use crate::frame::DropReason;
-use crate::ids::{AdjacencyId, AttachmentId, PathGroupId, VrfId};
+use crate::ids::{AttachmentId, PathGroupId, VrfId};
 use crate::model::{Subnet, VNet};
 use crate::tables::{NextHop, Role};
 
@@ -106,7 +106,7 @@ pub(super) fn install(build: &mut Builder<'_>, vrf: VrfId, vnet: &VNet, effectiv
             if effective.covering(Ipv4Net::from(nic.ip)) == Some(Leads::ToVm)
                 && let Some(adjacency) = vm(build, reachable, nic.ip)
             {
-                build.host_route(vrf, nic.ip, NextHop::Adjacency(adjacency));
+                build.host_route(vrf, nic.ip, adjacency);
             }
         }
     }
@@ -125,7 +125,7 @@ fn around(build: &Builder<'_>, vnet: &VNet, prefix: Ipv4Net) -> Option<Attachmen
 }
 
 /// The interface that has an address of a virtual network.
-pub(super) fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<AdjacencyId> {
+pub(super) fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<NextHop> {
     let number = build.model.vnets.iter().position(|own| own.name == vnet.name)?;
     let index = vnet.subnets.iter().position(|subnet| subnet.prefix.contains(&address))?;
     let attachment = *build.known.subnets.get(&(number, index))?;
@@ -140,5 +140,5 @@ fn appliance(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> NextHop
     let peered = model.peered(&vnet.name).map(|(other, _)| other);
     let found = std::iter::once(vnet).chain(peered).find(|own| own.contains(address));
     let adjacency = found.and_then(|own| vm(build, own, address));
-    adjacency.map_or(NextHop::Blackhole(DropReason::Blackhole), NextHop::Adjacency)
+    adjacency.unwrap_or(NextHop::Blackhole(DropReason::Blackhole))
 }

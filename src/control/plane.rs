@@ -4,7 +4,7 @@
 //! Live, the supervisor steps it when a worker rings; in a replay it is stepped between batches,
 //! so that both see the same answers.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::compile::{Compiled, NeighbourSpec};
 use crate::frame::{Frame, HEADROOM, Outgoing, Pool, Row};
-use crate::ids::{AdjacencyId, AttachmentId, NeighbourId, PortId};
+use crate::ids::{AttachmentId, NeighbourId, PortId};
 use crate::neighbour::{Arp, Interface};
 use crate::stage::{Message, Punt};
 use crate::sync::Published;
-use crate::tables::{Adjacency, Tables};
+use crate::tables::Tables;
 use crate::time::Now;
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::eth::{self, MacAddr, ether_type};
@@ -188,18 +188,10 @@ impl Plane {
             return;
         }
         let mut tables = Tables::clone(&self.published.latest());
-        let mut adjacencies = Vec::clone(&tables.adjacencies);
-        let mut gleaned = HashMap::clone(&tables.gleaned);
-        for id in found {
-            let Some((at, address)) = self.sought.remove(&id) else { continue };
-            let address = u32::from(address);
-            let place = (at, tables.attachment(at));
-            let Some(adjacency) = Adjacency::ip4(place, id, address) else { continue };
-            gleaned.insert((at, address), AdjacencyId::from_index(adjacencies.len()));
-            adjacencies.push(adjacency);
-        }
-        tables.adjacencies = Arc::new(adjacencies);
-        tables.gleaned = Arc::new(gleaned);
+        tables.glean(found.into_iter().filter_map(|id| {
+            let (at, address) = self.sought.remove(&id)?;
+            Some(((at, u32::from(address)), id))
+        }));
         self.published.store(Arc::new(tables));
     }
 

@@ -1,6 +1,7 @@
 //! A flow's name: its routing domain and its 5-tuple with the ends in order, so that both
 //! directions have one name.
 
+use super::hash::hash5;
 use crate::wire::proto;
 
 /// A packet's 5-tuple. Addresses and ports are in host order.
@@ -73,9 +74,28 @@ impl Key {
             | (domain as u128) << 16
             | (tuple.proto as u128) << 8
             | 1;
-        // Equal tuples of several domains must not all want the same slot.
-        let hash = hash.wrapping_add((domain as u32).wrapping_mul(0x9e37_79b1));
-        Self { bits, hash, way }
+        Self { bits, hash: spread(hash, domain), way }
+    }
+
+    /// The key of `tuple` in domain 0, with its hash by `seed`: both put the ends in order once.
+    #[inline(always)]
+    pub const fn hashed(seed: u64, tuple: &Tuple) -> Self {
+        let Tuple { src, dst, sport, dport, proto } = *tuple;
+        Self::new(0, tuple, hash5(seed, src, dst, sport, dport, proto))
+    }
+
+    /// The key of the same packet in `domain`, of one in domain 0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn in_domain(self, domain: u16) -> Self {
+        let bits = self.bits | (domain as u128) << 16;
+        Self { bits, hash: spread(self.hash, domain), way: self.way }
+    }
+
+    /// The hash of the 5-tuple, of a key in domain 0.
+    #[inline(always)]
+    pub const fn hash(&self) -> u32 {
+        self.hash
     }
 
     /// The same flow as seen at one of its two ends: a key of its own.
@@ -101,6 +121,12 @@ impl Key {
     pub const fn tuple(&self) -> Tuple {
         tuple_of(self.bits, self.way)
     }
+}
+
+/// Equal tuples of several domains must not all want the same slot.
+#[inline(always)]
+const fn spread(hash: u32, domain: u16) -> u32 {
+    hash.wrapping_add((domain as u32).wrapping_mul(0x9e37_79b1))
 }
 
 /// The tuple that the packed `bits` name, seen in direction `way`.
@@ -140,6 +166,11 @@ mod tests {
             prop_assert_eq!(back.tuple(), tuple.reversed());
             prop_assert!(there.same_flow(&back));
             prop_assert_eq!(there.hash, back.hash);
+            prop_assert_eq!(Key::new(0, &tuple, hash).in_domain(domain), there);
+            prop_assert_eq!(
+                Key::hashed(u64::from(hash), &tuple).hash(),
+                hash5(u64::from(hash), src, dst, sport, dport, proto)
+            );
             let other = Key::new(domain.wrapping_add(1), &tuple, hash);
             prop_assert!(!there.same_flow(&other));
             let other = Tuple { sport: sport ^ 1, ..tuple };

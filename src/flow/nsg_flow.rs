@@ -51,7 +51,13 @@ impl NsgKey {
     /// A packet that passes `nsg` in `direction`; `hash` is that of [`super::hash5`].
     #[inline(always)]
     pub const fn new(nsg: NsgId, direction: RuleDirection, tuple: &Tuple, hash: u32) -> Self {
-        let key = Key::new(nsg.0, tuple, hash);
+        Self::of(nsg, direction, Key::new(0, tuple, hash))
+    }
+
+    /// A packet that passes `nsg` in `direction`, by its key in domain 0.
+    #[inline(always)]
+    pub const fn of(nsg: NsgId, direction: RuleDirection, key: Key) -> Self {
+        let key = key.in_domain(nsg.0);
         // At one interface, a flow's upward packets all run in one direction: that tells the two
         // ends of the flow apart.
         let upward_is_out =

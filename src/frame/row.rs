@@ -104,7 +104,7 @@ pub struct Row {
     pub vrf: VrfId,
     /// IPv4 total length in bytes; valid with [`Flags::IP4`].
     pub ip_len: u16,
-    /// What the look-up found; once resolved, the id of the adjacency.
+    /// What the look-up found, then the adjacency that it came to.
     pub next_hop: NextHopId,
     /// Hash of the 5-tuple, the same in both directions.
     pub hash: u32,

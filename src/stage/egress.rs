@@ -1,4 +1,4 @@
-//! What does the way out ask of each packet? One look at every packet's adjacency, so that the
+//! What does the way out ask of each packet? One look at every packet's rewrite, so that the
 //! stages behind this one see only the packets that are theirs.
 //!
 //! - **Reads** `next_hop`, `attachment`, `ip_len`, `flags`.
@@ -7,7 +7,7 @@
 
 use super::Context;
 use super::pieces::{self, Pieces};
-use super::rewrite::adjacency_of;
+use super::rewrite::rewrite_of;
 use crate::frame::{Batch, Bits, Flags, Row};
 use crate::ids::GatewayId;
 use crate::tables::{Role, Tables};
@@ -30,16 +30,16 @@ pub fn run(cx: &Context<'_>, batch: &Batch, set: u64) -> Asked {
     let mut past = 0;
     for i in Bits(set) {
         let row = batch.row(i);
-        let adjacency = cx.tables.adjacency(adjacency_of(row));
-        asked.nsg |= u64::from(adjacency.nsg.is_some()) << i;
-        asked.police |= u64::from(adjacency.police.is_some()) << i;
-        asked.big |= u64::from(row.ip_len > adjacency.mtu) << i;
-        past |= u64::from(adjacency.exit.counted().gateway().is_some()) << i;
+        let rewrite = rewrite_of(cx.tables, row);
+        asked.nsg |= u64::from(rewrite.nsg.is_some()) << i;
+        asked.police |= u64::from(rewrite.police.is_some()) << i;
+        asked.big |= u64::from(row.ip_len > rewrite.mtu) << i;
+        past |= u64::from(rewrite.exit.counted().gateway().is_some()) << i;
     }
     // A super-frame is as big as its longest segment.
     for i in Bits(set & batch.open()) {
         if let Some(pieces) = Pieces::of(batch, i) {
-            let mtu = cx.tables.adjacency(adjacency_of(batch.row(i))).mtu;
+            let mtu = rewrite_of(cx.tables, batch.row(i)).mtu;
             asked.big &= !(1 << i);
             asked.big |= u64::from(pieces.longest() > u32::from(mtu)) << i;
         }
@@ -76,7 +76,7 @@ fn bypassed(tables: &Tables, row: &Row) -> Option<GatewayId> {
     if !from_onprem || row.flags.any(Flags::VIA_GATEWAY.with(Flags::POLICED)) {
         return None;
     }
-    tables.adjacency(adjacency_of(row)).exit.counted().gateway()
+    rewrite_of(tables, row).exit.counted().gateway()
 }
 
 #[inline(always)]

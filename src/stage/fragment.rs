@@ -13,8 +13,8 @@ use super::rewrite::dress;
 use super::{Context, meter};
 use crate::frame::{Batch, DropReason, Flags, Frame, HEADROOM, Row};
 use crate::ids::Direction;
-use crate::tables::Adjacency;
-use crate::tables::next_hop::MAX_L2;
+use crate::tables::Rewrite;
+use crate::tables::rewrite::MAX_L2;
 use crate::wire::checksum;
 use crate::wire::eth::MacAddr;
 use crate::wire::ip4::{self, Ip4Header, MF, OFFSET};
@@ -24,13 +24,13 @@ use crate::wire::segment::Segments;
 /// Where a fragment's IP header goes: behind the headroom and the longest layer-2 header.
 const L3: usize = HEADROOM + MAX_L2;
 
-/// Cuts packet `i` to its adjacency's MTU and sends the pieces to `mac`; a super-frame's segments
+/// Cuts packet `i` to its rewrite's MTU and sends the pieces to `mac`; a super-frame's segments
 /// are cut one by one.
 #[cold]
-pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, adjacency: &Adjacency, mac: MacAddr) {
+pub fn run(cx: &mut Context<'_>, batch: &mut Batch, i: usize, rewrite: &Rewrite, mac: MacAddr) {
     let (mut whole, row) = batch.take(i);
     let closed = Row { flags: Flags(row.flags.0 & !Flags::PARTIAL_CHECKSUM.0), gso_size: 0, ..row };
-    let to = (adjacency, mac);
+    let to = (rewrite, mac);
     let (start, end) = (usize::from(row.off), usize::from(row.off) + row.len as usize);
     let mut sent = 0;
     if row.gso_size > 0 {
@@ -54,7 +54,7 @@ fn segments(
     whole: &[u8],
     row: &Row,
     closed: &Row,
-    to: (&Adjacency, MacAddr),
+    to: (&Rewrite, MacAddr),
 ) -> u64 {
     let l3 = usize::from(row.l3 - row.off);
     let Ok(segments) = Segments::new(whole, row.gso_size) else {
@@ -79,10 +79,10 @@ fn pieces(
     cx: &mut Context<'_>,
     packet: &[u8],
     row: &Row,
-    (adjacency, mac): (&Adjacency, MacAddr),
+    (rewrite, mac): (&Rewrite, MacAddr),
 ) -> u64 {
     let mut pieces = 0;
-    for piece in Cut::new(packet, usize::from(adjacency.mtu)) {
+    for piece in Cut::new(packet, usize::from(rewrite.mtu)) {
         pieces += 1;
         let Some(mut frame) = cx.pool.take() else {
             cx.counters.note_drop(DropReason::NoFrame, 1);
@@ -90,14 +90,14 @@ fn pieces(
         };
         let ip_len = piece.write(&mut frame);
         let mut out = Row { l3: u16::try_from(L3).expect("inside a frame"), ip_len, ..*row };
-        dress(&mut frame, &mut out, adjacency, mac);
+        dress(&mut frame, &mut out, rewrite, mac);
         meter(
             cx.counters,
-            adjacency.exit.counted().meter(),
+            rewrite.exit.counted().meter(),
             Direction::ToOnprem,
             (1, u64::from(ip_len)),
         );
-        cx.out.send::<false>(adjacency.exit.port(), frame, &out);
+        cx.out.send::<false>(rewrite.exit.port(), frame, &out);
     }
     pieces
 }

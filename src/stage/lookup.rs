@@ -2,7 +2,7 @@
 //! hop means for it.
 //!
 //! - **Reads** `vrf`, `dst`, `hash`, `ttl`, `flags`.
-//! - **Writes** `next_hop`: the next-hop id, then the id of the adjacency it came to.
+//! - **Writes** `next_hop`: what was found, then the adjacency it came to.
 //! - **Ends** `no_route`, `blackhole`, `no_transit`, `no_link`, `ttl_expired`,
 //!   `neighbour_unresolved`; holds packets for neighbours.
 
@@ -10,7 +10,7 @@ use super::icmp::{self, Report};
 use super::state::{Held, WaitsFor};
 use super::{Context, Message, Punt};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags};
-use crate::ids::{AdjacencyId, AttachmentId, NextHopId};
+use crate::ids::{AttachmentId, NextHopId};
 use crate::tables::{NextHop, Tables};
 use crate::wire::checksum::Delta;
 
@@ -21,7 +21,7 @@ pub struct Found {
     pub local: u64,
     /// Through a gateway, whose next-hop id is in the row.
     pub gateway: u64,
-    /// To an adjacency, whose id is in the row.
+    /// To an adjacency, whose next-hop id is in the row.
     pub adjacency: u64,
 }
 
@@ -33,16 +33,13 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> Found {
         let row = batch.row(i);
         let (id, hash) = (row.next_hop, row.hash);
         match cx.tables.next_hop(id) {
-            NextHop::Adjacency(adjacency) => {
-                batch.row_mut(i).next_hop = NextHopId(adjacency.0);
-                found.adjacency |= 1 << i;
-            }
+            NextHop::Adjacency(..) => found.adjacency |= 1 << i,
             NextHop::Gateway(_) => found.gateway |= 1 << i,
             NextHop::Paths(group) => {
                 let chosen = cx.tables.path_group(group).choose(hash, &cx.tables.words);
                 match chosen {
                     Some(adjacency) => {
-                        batch.row_mut(i).next_hop = NextHopId(adjacency.0);
+                        batch.row_mut(i).next_hop = adjacency;
                         found.adjacency |= 1 << i;
                     }
                     None => {
@@ -53,7 +50,7 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> Found {
             }
             NextHop::Connected(attachment) => {
                 if let Some(adjacency) = gleaned(cx, batch, i, attachment) {
-                    batch.row_mut(i).next_hop = NextHopId(adjacency.0);
+                    batch.row_mut(i).next_hop = adjacency;
                     found.adjacency |= 1 << i;
                 }
             }
@@ -101,7 +98,7 @@ fn gleaned(
     batch: &mut Batch,
     i: usize,
     attachment: AttachmentId,
-) -> Option<AdjacencyId> {
+) -> Option<NextHopId> {
     let dst = batch.row(i).dst;
     let known = cx.tables.gleaned.get(&(attachment, dst)).copied();
     if known.is_none() {

@@ -6,7 +6,7 @@
 //! - **Ends** `nsg_denied`, `flow_table_full`.
 
 use super::group::Groups;
-use super::rewrite::adjacency_of;
+use super::rewrite::rewrite_of;
 use super::{Context, quoted};
 use crate::flow::nsg_flow::{self, NsgKey};
 use crate::flow::rules::RuleDirection;
@@ -39,9 +39,7 @@ fn of_subnet(tables: &Tables, attachment: AttachmentId) -> Option<NsgId> {
 
 /// Checks what VMs get: packets of `set`, whose adjacencies are on subnets with a group.
 pub fn inbound(cx: &mut Context<'_>, batch: &mut Batch, set: u64) -> u64 {
-    run(cx, batch, set, RuleDirection::Inbound, |tables, row| {
-        tables.adjacency(adjacency_of(row)).nsg
-    })
+    run(cx, batch, set, RuleDirection::Inbound, |tables, row| rewrite_of(tables, row).nsg)
 }
 
 #[inline(always)]

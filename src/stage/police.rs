@@ -196,7 +196,7 @@ fn admit_special(
 /// What the pieces of packet `i` cost together.
 #[cold]
 fn cost_in_pieces(tables: &Tables, batch: &Batch, policer: &LinkPolicer, i: usize) -> u64 {
-    let mtu = tables.adjacency(rewrite::adjacency_of(batch.row(i))).mtu;
+    let mtu = rewrite::rewrite_of(tables, batch.row(i)).mtu;
     fragment::sizes(batch, i, mtu).map(|size| size_cost(policer, u32::from(size))).sum()
 }
 

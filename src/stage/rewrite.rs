@@ -1,4 +1,4 @@
-//! What does the frame look like on the way out? A new layer-2 header: the adjacency's for routed
+//! What does the frame look like on the way out? A new layer-2 header: that of its rewrite for routed
 //! packets, other tags and the same MAC addresses for cross-connected ones.
 //!
 //! - **Reads** `attachment`, `next_hop`, `l3`, `ip_len`, `outer` (priority bits).
@@ -11,17 +11,17 @@ use super::lookup::hold;
 use super::state::WaitsFor;
 use super::{Context, Message, Punt, fragment, meter, payload, pieces};
 use crate::frame::{BATCH, Batch, Bits, DropReason, Flags, Frame, HEADROOM, Row};
-use crate::ids::{AdjacencyId, Direction, NeighbourId};
+use crate::ids::{Direction, NeighbourId};
 use crate::neighbour::{NeighbourState, Word};
-use crate::tables::next_hop::HEADER_ROOM;
-use crate::tables::{Adjacency, Attachment, Role};
+use crate::tables::rewrite::HEADER_ROOM;
+use crate::tables::{Attachment, Rewrite, Role, Tables};
 use crate::wire::eth::{self, MacAddr};
 use crate::wire::vlan::VID;
 
-/// The adjacency that look-up found for a packet.
+/// The rewrite of a packet that look-up found an adjacency for.
 #[inline(always)]
-pub fn adjacency_of(row: &Row) -> AdjacencyId {
-    AdjacencyId(row.next_hop.0)
+pub fn rewrite_of<'a>(tables: &'a Tables, row: &Row) -> &'a Rewrite {
+    tables.adjacency(row.next_hop).0
 }
 
 /// Drops and reports the packets of `big`, all over the way out's MTU, that must not be cut; returns
@@ -33,7 +33,7 @@ pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, big: u64) -> u64 {
         if !row.flags.has(Flags::DF) {
             continue;
         }
-        let mtu = cx.tables.adjacency(adjacency_of(row)).mtu;
+        let mtu = rewrite_of(cx.tables, row).mtu;
         icmp::report(cx, batch, i, Report::FragmentationNeeded(mtu));
         batch.drop(i, DropReason::FragmentationNeeded);
         good &= !(1 << i);
@@ -41,7 +41,7 @@ pub fn fits(cx: &mut Context<'_>, batch: &mut Batch, big: u64) -> u64 {
     good
 }
 
-/// Writes the adjacency's header in front of each packet of `set` and sends it; one of `big` leaves
+/// Writes its rewrite's header in front of each packet of `set` and sends it; one of `big` leaves
 /// in pieces.
 pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
     match batch.open() & set {
@@ -55,24 +55,24 @@ pub fn routed(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
 fn routed_as<const OPEN: bool>(cx: &mut Context<'_>, batch: &mut Batch, set: u64, big: u64) {
     let tables = cx.tables;
     for i in Bits(set) {
-        let adjacency = tables.adjacency(adjacency_of(batch.row(i)));
-        let word = tables.words.load(adjacency.neighbour);
+        let (rewrite, neighbour) = tables.adjacency(batch.row(i).next_hop);
+        let word = tables.words.load(neighbour);
         if !word.is_reachable() {
             batch.row_mut(i).flags.set(Flags::POLICED);
-            unresolved(cx, batch, i, word, adjacency.neighbour);
+            unresolved(cx, batch, i, word, neighbour);
             continue;
         }
         let mac = word.mac();
         if big >> i & 1 != 0 {
-            fragment::run(cx, batch, i, adjacency, mac);
+            fragment::run(cx, batch, i, rewrite, mac);
             continue;
         }
         let (more, extra) = if OPEN { pieces::extra(batch, 1 << i) } else { (0, 0) };
         let (mut frame, row) = batch.take_frame(i);
-        dress(&mut frame, row, adjacency, mac);
+        dress(&mut frame, row, rewrite, mac);
         let figures = (1 + more, u64::from(row.ip_len) + extra);
-        meter(cx.counters, adjacency.exit.counted().meter(), Direction::ToOnprem, figures);
-        cx.out.send::<OPEN>(adjacency.exit.port(), frame, row);
+        meter(cx.counters, rewrite.exit.counted().meter(), Direction::ToOnprem, figures);
+        cx.out.send::<OPEN>(rewrite.exit.port(), frame, row);
     }
 }
 
@@ -97,13 +97,13 @@ pub fn unresolved(
     batch.drop(i, DropReason::NeighbourUnresolved);
 }
 
-/// Puts the adjacency's header before the IP packet and trims what followed it. The copy has one
+/// Puts a rewrite's header before the IP packet and trims what followed it. The copy has one
 /// size for all, and so no loop: what it writes in front of the header is headroom.
 #[inline(always)]
-pub fn dress(frame: &mut Frame, row: &mut Row, adjacency: &Adjacency, mac: MacAddr) {
+pub fn dress(frame: &mut Frame, row: &mut Row, rewrite: &Rewrite, mac: MacAddr) {
     let l3 = usize::from(row.l3);
-    frame[l3 - HEADER_ROOM..l3].copy_from_slice(&adjacency.header);
-    let size = u16::from(adjacency.exit.header_size());
+    frame[l3 - HEADER_ROOM..l3].copy_from_slice(&rewrite.header);
+    let size = u16::from(rewrite.exit.header_size());
     let start = usize::from(row.l3 - size);
     frame[start..start + 6].copy_from_slice(&mac.0);
     row.off = row.l3 - size;

@@ -118,6 +118,12 @@ impl Default for Exits {
 }
 
 impl Exits {
+    /// Of packets that all leave by this one.
+    #[inline(always)]
+    pub const fn of(exit: Exit) -> Self {
+        Self { any: exit.0, all: exit.0 }
+    }
+
     /// One more packet's.
     #[inline(always)]
     pub fn add(&mut self, exit: Exit) {

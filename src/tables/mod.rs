@@ -10,6 +10,7 @@ pub mod counters;
 pub mod exit;
 pub mod gateway;
 pub mod next_hop;
+pub mod rewrite;
 pub mod waiting;
 
 use std::collections::HashMap;
@@ -19,14 +20,15 @@ pub use attachment::{Attachment, CrossConnect, PeeringSide, Role, ServiceSide, S
 pub use classifier::Classifier;
 pub use counters::{CounterNames, Counters};
 pub use gateway::Gateway;
-pub use next_hop::{Adjacency, NextHop, PathGroup};
+pub use next_hop::{NextHop, PathGroup};
+pub use rewrite::Rewrite;
 pub use waiting::{Waiting, WaitsFor};
 
 use crate::fib::Fib;
 use crate::flow::rules::RuleSet;
 use crate::ids::{
-    AdjacencyId, AttachmentId, Epoch, GatewayId, NatId, NextHopId, NsgId, PathGroupId, PolicerId,
-    SHARDS, ShardId, VrfId, WorkerId,
+    AttachmentId, Epoch, GatewayId, NatId, NeighbourId, NextHopId, NsgId, PathGroupId, PolicerId,
+    RewriteId, SHARDS, ShardId, VrfId, WorkerId,
 };
 use crate::nat::Bindings;
 use crate::neighbour::Words;
@@ -78,12 +80,13 @@ pub struct Tables {
     pub fibs: Vec<Arc<Fib>>,
     /// By [`NextHopId`]; entry 0 is "no route".
     pub next_hops: Arc<Vec<NextHop>>,
-    /// By [`AdjacencyId`].
-    pub adjacencies: Arc<Vec<Adjacency>>,
+    /// By [`RewriteId`]: one for each attachment, in their order, then those of neighbours whose
+    /// packets go past a gateway.
+    pub rewrites: Arc<Vec<Rewrite>>,
     /// By [`PathGroupId`].
     pub path_groups: Arc<Vec<PathGroup>>,
     /// Neighbours found by ARP on connected prefixes.
-    pub gleaned: Arc<HashMap<(AttachmentId, u32), AdjacencyId>>,
+    pub gleaned: Arc<HashMap<(AttachmentId, u32), NextHopId>>,
     /// By [`GatewayId`].
     pub gateways: Arc<Vec<Gateway>>,
     /// By [`NsgId`].
@@ -125,18 +128,34 @@ impl Tables {
         self.next_hops.get(id.index()).copied().unwrap_or(NextHop::NO_ROUTE)
     }
 
-    /// Asks for the memory of what a look-up's answer leads to.
+    /// The rewrite and the neighbour of a next hop that is an adjacency.
+    ///
+    /// # Panics
+    /// When it is none.
     #[inline(always)]
-    pub fn prefetch(&self, id: NextHopId) {
-        if let NextHop::Adjacency(id) = self.next_hop(id) {
-            crate::mem::prefetch(self.adjacencies.as_ptr().wrapping_add(id.index()));
+    pub fn adjacency(&self, id: NextHopId) -> (&Rewrite, NeighbourId) {
+        match self.next_hops[id.index()] {
+            NextHop::Adjacency(rewrite, neighbour) => (self.rewrite(rewrite), neighbour),
+            _ => unreachable!("look-up found an adjacency"),
         }
     }
 
-    /// The adjacency with this id.
+    /// The rewrite with this id.
     #[inline(always)]
-    pub fn adjacency(&self, id: AdjacencyId) -> &Adjacency {
-        &self.adjacencies[id.index()]
+    pub fn rewrite(&self, id: RewriteId) -> &Rewrite {
+        &self.rewrites[id.index()]
+    }
+
+    /// Gives neighbours that were found on connected prefixes a next hop each.
+    pub fn glean(&mut self, found: impl IntoIterator<Item = ((AttachmentId, u32), NeighbourId)>) {
+        let mut next_hops = Vec::clone(&self.next_hops);
+        let mut gleaned = HashMap::clone(&self.gleaned);
+        for (place, neighbour) in found {
+            gleaned.insert(place, NextHopId::from_index(next_hops.len()));
+            next_hops.push(NextHop::Adjacency(RewriteId::of(place.0), neighbour));
+        }
+        self.next_hops = Arc::new(next_hops);
+        self.gleaned = Arc::new(gleaned);
     }
 
     /// The equal-cost paths with this id.

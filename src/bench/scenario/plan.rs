@@ -2,7 +2,6 @@
 //! with what a file cannot say: neighbours that have answered, rates beyond the service's, and
 //! routes by the million.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::places::{AZURE_MAC, ONPREM_MAC, TALKED_TO};
@@ -13,12 +12,12 @@ use crate::compile::{self, Compiled};
 use crate::fib::prefix::Prefix as _;
 use crate::fib::{FibWriter, Prefix4};
 use crate::flow::Census;
-use crate::ids::{AdjacencyId, NeighbourId, NextHopId};
+use crate::ids::{NeighbourId, NextHopId, RewriteId};
 use crate::model::Model;
 use crate::neighbour::{NeighbourState, Word};
 use crate::police::{Policer, Rate};
 use crate::tables::gateway::{GATEWAY_IDLE, GatewayLimits};
-use crate::tables::{Adjacency, LinkPolicer, NextHop, Role, Tables};
+use crate::tables::{LinkPolicer, NextHop, Role, Tables};
 
 /// The tables of a scenario, ready for workers.
 #[derive(Debug)]
@@ -104,7 +103,7 @@ impl Plan {
     /// gateway, and into the VNet's, where they lead to on-premises.
     fn load(&mut self, scenario: &Scenario) -> Result<(), crate::fib::FibError> {
         let (list, seed) = (&scenario.spec.routes, scenario.spec.seed);
-        let vms = self.hops(|hop| matches!(hop, NextHop::Adjacency(id) if !self.to_onprem(id)));
+        let vms = self.hops(|hop| matches!(hop, NextHop::Adjacency(id, _) if !self.to_onprem(id)));
         let onprem = self.hops(|hop| matches!(hop, NextHop::Paths(_)));
         let gateway = self.hops(|hop| matches!(hop, NextHop::Gateway(_)));
         let to_azure = match scenario.spec.way {
@@ -128,16 +127,16 @@ impl Plan {
     /// hops of VMs, which are out of one port; none where nothing is looked up. Workers keep the
     /// table.
     pub fn take_routes(&mut self) -> Option<(FibWriter, Vec<NextHopId>)> {
-        let hops = self.hops(|hop| matches!(hop, NextHop::Adjacency(id) if !self.to_onprem(id)));
+        let hops = self.hops(|hop| matches!(hop, NextHop::Adjacency(id, _) if !self.to_onprem(id)));
         let Compiled { vrfs, fibs, .. } = &mut self.compiled;
         let vrf = vrfs.iter().position(|own| own.name == TO_VMS)?;
         vrfs.swap_remove(vrf);
         Some((fibs.swap_remove(vrf), hops))
     }
 
-    fn to_onprem(&self, id: AdjacencyId) -> bool {
+    fn to_onprem(&self, id: RewriteId) -> bool {
         let tables = &self.compiled.tables;
-        let attachment = tables.attachment(tables.adjacency(id).attachment);
+        let attachment = tables.attachment(tables.rewrite(id).attachment);
         matches!(attachment.role, Role::Peering(_))
     }
 
@@ -170,17 +169,11 @@ fn meet_services(tables: &mut Tables, known: usize) {
     let services = tables.attachments.iter().position(|own| matches!(own.role, Role::Service(_)));
     let Some(at) = services else { return };
     let id = crate::ids::AttachmentId::from_index(at);
-    let mut adjacencies = Vec::clone(&tables.adjacencies);
-    let mut gleaned = HashMap::clone(&tables.gleaned);
     let (first, count) = TALKED_TO;
-    for (index, address) in (first..first + count).enumerate() {
+    let words = Arc::clone(&tables.words);
+    tables.glean((first..first + count).enumerate().map(|(index, address)| {
         let neighbour = NeighbourId::from_index(known + index);
-        tables.words.store(neighbour, Word::new(AZURE_MAC, NeighbourState::Reachable));
-        let place = (id, &tables.attachments[at]);
-        let Some(adjacency) = Adjacency::ip4(place, neighbour, address) else { continue };
-        gleaned.insert((id, address), AdjacencyId::from_index(adjacencies.len()));
-        adjacencies.push(adjacency);
-    }
-    tables.adjacencies = Arc::new(adjacencies);
-    tables.gleaned = Arc::new(gleaned);
+        words.store(neighbour, Word::new(AZURE_MAC, NeighbourState::Reachable));
+        ((id, address), neighbour)
+    }));
 }

@@ -35,8 +35,8 @@ pub(super) fn ask<const L2: usize>(
         known = asking.known(known, Outbound, |_, _| Some(nsg));
     }
     if ready.exits.asked().group {
-        let adjacencies = &cx.tables.adjacencies[..];
-        let of_subnet = |own: &Picked, k: usize| adjacencies[own.adjacencies[k].index()].nsg;
+        let rewrites = &cx.tables.rewrites[..];
+        let of_subnet = |own: &Picked, k: usize| rewrites[own.rewrites[k].index()].nsg;
         known = asking.known(known, Inbound, of_subnet);
     }
     ready.within(known, &cx.out.express.lists.picked)
@@ -59,18 +59,20 @@ impl Asking<'_> {
         direction: RuleDirection,
         group: impl Fn(&Picked, usize) -> Option<NsgId>,
     ) -> u64 {
-        let Self { flows, lists: Lists { picked, keys, .. }, at: (now, epoch) } = self;
+        let Self { flows, lists: Lists { picked, .. }, at: (now, epoch) } = self;
         let mut asked = 0_u64;
         for k in Bits(set) {
             let Some(nsg) = group(picked, k) else { continue };
             asked |= 1 << k;
-            keys[k] = *NsgKey::new(nsg, direction, &picked.tuples[k], picked.hash[k]).key();
-            flows.of(flow::shard_of(picked.hash[k])).prefetch(&keys[k]);
+            let packet = NsgKey::of(nsg, direction, picked.flows[k]);
+            flows.of(flow::shard_of(picked.hash(k))).prefetch(packet.key());
         }
         let mut known = set & !asked;
         for k in Bits(asked) {
-            let flows = flows.of_mut(flow::shard_of(picked.hash[k]));
-            known |= u64::from(nsg_flow::is_known(flows, &keys[k], *now, *epoch)) << k;
+            let Some(nsg) = group(picked, k) else { continue };
+            let packet = NsgKey::of(nsg, direction, picked.flows[k]);
+            let flows = flows.of_mut(flow::shard_of(picked.hash(k)));
+            known |= u64::from(nsg_flow::is_known(flows, packet.key(), *now, *epoch)) << k;
         }
         known
     }

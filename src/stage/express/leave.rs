@@ -1,10 +1,10 @@
-//! What does a packet look like on the way out? Less time to live, the adjacency's header in front,
+//! What does a packet look like on the way out? Less time to live, its rewrite's header in front,
 //! and off it goes; links' bandwidth, meters and gateways count it, many packets at once.
 
 use super::lists::Picked;
 use super::place::{Routed, around};
 use super::{Purse, Ready, through};
-use crate::frame::{BATCH, Batch, Bits, Frame, Length, Outgoing, first};
+use crate::frame::{BATCH, Batch, Bits, Frame, Length, Outgoing};
 use crate::ids::{Direction, GatewayId, PolicerId};
 use crate::neighbour::Word;
 use crate::stage::police::sizes_cost;
@@ -12,7 +12,8 @@ use crate::stage::{Context, Outbox, meter};
 use crate::tables::counters::{GatewayCounters, INSTANCES};
 use crate::tables::exit::{Counted, Exit};
 use crate::tables::gateway::{Gateway, GatewayLimits};
-use crate::tables::next_hop::{HEADER_ROOM, spread};
+use crate::tables::next_hop::spread;
+use crate::tables::rewrite::HEADER_ROOM;
 use crate::tables::{Counters, Tables};
 use crate::wire::checksum;
 
@@ -47,12 +48,12 @@ impl Way<'_> {
         let figures = (ready.len(), ready.bytes);
         meter(counters, self.place.meter, Direction::ToAzure, figures);
         if let Some(id) = self.via {
-            let hashes = Bits(ready.set).map(|k| picked.hash[k]);
+            let hashes = Bits(ready.set).map(|k| picked.hash(k));
             count_through(counters.gateway(id), tables.gateway(id), figures, hashes);
         }
     }
 
-    /// Sends those that follow each other to the same exit together.
+    /// Sends those that leave by the same exit together.
     #[inline(always)]
     fn send<const L2: usize>(
         &self,
@@ -63,22 +64,29 @@ impl Way<'_> {
     ) {
         let mut left = ready.set;
         while left != 0 {
-            let first =
-                &tables.adjacencies[picked.adjacencies[left.trailing_zeros() as usize].index()];
-            let exit = first.exit;
-            let run =
-                if ready.exits.are_one() { left } else { leading(tables, picked, left, exit) };
+            let first = left.trailing_zeros() as usize;
+            let exit = picked.rewrite(tables, first).exit;
+            let (run, alike) = match (ready.alike, ready.exits.are_one()) {
+                (true, _) => (left, true),
+                (false, true) => (left, false),
+                (false, false) => leaving_by(tables, picked, left, first),
+            };
             left &= !run;
             let port = &mut ports[exit.port().index()];
-            self.send_run::<L2>(tables, batch, port, (picked, exit, run));
-            let bytes = if run == ready.set { ready.bytes } else { picked.bytes(run) };
+            if alike {
+                self.send_run::<L2, true>(tables, batch, port, (picked, exit, run));
+            } else {
+                self.send_run::<L2, false>(tables, batch, port, (picked, exit, run));
+            }
+            let bytes = if run == ready.set { ready.bytes } else { picked.sizes(run).bytes };
             self.count(counters, exit.counted(), (u64::from(run.count_ones()), bytes));
         }
     }
 
-    /// Sends the packets of `run` to the exit that all of them have.
+    /// Sends the packets of `run` to the exit that all of them have; `ALIKE` says that they share
+    /// their rewrite, which stays in registers then.
     #[inline(never)]
-    fn send_run<const L2: usize>(
+    fn send_run<const L2: usize, const ALIKE: bool>(
         &self,
         tables: &Tables,
         batch: &mut Batch,
@@ -86,17 +94,18 @@ impl Way<'_> {
         (picked, exit, run): (&Picked, Exit, u64),
     ) {
         let hops = if self.via.is_some() { through::HOPS } else { 1 };
-        let (adjacencies, at) = (&tables.adjacencies[..], self.purse.arrival);
+        let (rewrites, at) = (&tables.rewrites[..], self.purse.arrival);
         let size = exit.header_size();
+        let shared = picked.rewrite(tables, run.trailing_zeros() as usize % BATCH).header;
         let mut gone = 0;
         for k in Bits(run) {
-            let adjacency = &adjacencies[picked.adjacencies[k].index()];
+            let header = if ALIKE { &shared } else { &rewrites[picked.rewrites[k].index()].header };
             let order = picked.at[k];
             let place = usize::from(order) % BATCH;
             gone |= 1 << place;
             let (mut frame, bytes) = batch.lift(place);
             let l3 = usize::from(bytes.off).wrapping_add(L2);
-            dress(&mut frame, l3, (&adjacency.header, size), picked.words[k], hops);
+            dress(&mut frame, l3, (header, size), picked.words[k], hops);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
             let off = (l3 as u16).wrapping_sub(u16::from(size));
             let len = Length::of_two(u16::from(size), picked.ip_len[k]);
@@ -139,11 +148,22 @@ impl Way<'_> {
     }
 }
 
-/// The first of `set` that leave by this exit, up to one that does not.
-#[inline(always)]
-fn leading(tables: &Tables, picked: &Picked, set: u64, exit: Exit) -> u64 {
-    let other = |k: &usize| tables.adjacencies[picked.adjacencies[*k].index()].exit != exit;
-    set & Bits(set).find(other).map_or(u64::MAX, first)
+/// Those of `set` that leave by the same exit as the one at `first`, and whether they share their
+/// rewrite. All packets of a flow do, so that none overtakes another.
+#[inline(never)]
+fn leaving_by(tables: &Tables, picked: &Picked, set: u64, first: usize) -> (u64, bool) {
+    let (rewrites, id) = (&tables.rewrites[..], picked.rewrites[first % BATCH]);
+    let exit = rewrites[id.index()].exit;
+    let (mut same, mut others) = (0, 0);
+    for k in Bits(set) {
+        let own = picked.rewrites[k];
+        if own == id {
+            same |= 1 << k;
+        } else if rewrites[own.index()].exit == exit {
+            others |= 1 << k;
+        }
+    }
+    (same | others, others == 0)
 }
 
 /// What packets are paid to.
@@ -179,7 +199,7 @@ impl Limits<'_> {
     /// The policer of the link that a packet leaves by.
     #[inline(always)]
     fn policer(&self, picked: &Picked, k: usize) -> Option<PolicerId> {
-        self.tables.adjacencies[picked.adjacencies[k].index()].police
+        picked.rewrite(self.tables, k).police
     }
 
     /// Pays for packets that leave by several links, and returns those that are paid for.

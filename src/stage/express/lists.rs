@@ -4,43 +4,63 @@
 use super::translate::Crossing;
 use super::{place, plain};
 use crate::flow::{Key, Tuple};
-use crate::frame::{BATCH, Batch, Bits};
-use crate::ids::{AdjacencyId, NextHopId};
+use crate::frame::{BATCH, Batch, Bits, first};
+use crate::ids::{NextHopId, RewriteId};
 use crate::neighbour::Word;
 use crate::tables::exit::Exits;
+use crate::tables::{Rewrite, Tables};
 
 /// Plain packets.
 #[derive(Debug)]
 pub(super) struct Picked {
     pub(super) dst: [u32; BATCH],
-    /// What the destinations lead to: next hops, their adjacencies, and the words of these, with
-    /// the neighbours' MAC addresses.
+    /// What the destinations lead to: next hops, their rewrites, and the words with the neighbours'
+    /// MAC addresses.
     pub(super) hops: [NextHopId; BATCH],
-    pub(super) adjacencies: [AdjacencyId; BATCH],
+    pub(super) rewrites: [RewriteId; BATCH],
     pub(super) words: [Word; BATCH],
     /// IPv4 total length.
     pub(super) ip_len: [u16; BATCH],
     pub(super) ttl: [u8; BATCH],
     /// Place in the batch.
     pub(super) at: [u8; BATCH],
-    /// Where flows matter: their ends, and the hash of these.
+    /// Where flows matter: their names, in domain 0.
+    pub(super) flows: [Key; BATCH],
+    /// Where packets are translated: their ends.
     pub(super) tuples: [Tuple; BATCH],
-    pub(super) hash: [u32; BATCH],
 }
 
 impl Picked {
+    /// The rewrite of packet `k`, which leads to a neighbour.
+    #[inline(always)]
+    pub(super) fn rewrite<'a>(&self, tables: &'a Tables, k: usize) -> &'a Rewrite {
+        &tables.rewrites[self.rewrites[k].index()]
+    }
+
     /// Reads what tells the flow of packet `k` apart.
     #[inline(always)]
     pub(super) fn read_flow<const L2: usize>(&mut self, k: usize, head: &plain::Head, seed: u64) {
-        let tuple = plain::tuple::<L2>(head);
-        let Tuple { src, dst, sport, dport, proto } = tuple;
-        self.tuples[k % BATCH] = tuple;
-        self.hash[k % BATCH] = crate::flow::hash5(seed, src, dst, sport, dport, proto);
+        self.flows[k % BATCH] = Key::hashed(seed, &plain::tuple::<L2>(head));
     }
 
-    /// Bytes of the packets of `set`, from the IP header on.
-    pub(super) fn bytes(&self, set: u64) -> u64 {
-        Bits(set).fold(0, |sum: u64, k| sum.wrapping_add(u64::from(self.ip_len[k])))
+    /// The hash of packet `k`'s 5-tuple.
+    #[inline(always)]
+    pub(super) fn hash(&self, k: usize) -> u32 {
+        self.flows[k % BATCH].hash()
+    }
+
+    /// Of the packets of `set`, from the IP header on. Packets that follow each other from the first
+    /// on need no look at bits.
+    #[inline(always)]
+    pub(super) fn sizes(&self, set: u64) -> Sizes {
+        let len = set.count_ones() as usize;
+        let mut sizes = Sizes::default();
+        if set == first(len) {
+            self.ip_len[..len].iter().for_each(|own| sizes.add(*own));
+        } else {
+            Bits(set).for_each(|k| sizes.add(self.ip_len[k]));
+        }
+        sizes
     }
 
     /// As [`Picked::read_flow`], of its frame in the batch.
@@ -48,6 +68,21 @@ impl Picked {
     pub(super) fn read_flow_of<const L2: usize>(&mut self, k: usize, batch: &Batch, seed: u64) {
         let (frame, bytes) = batch.bare(usize::from(self.at[k % BATCH]) % BATCH);
         self.read_flow::<L2>(k, place::head(frame, bytes.off), seed);
+    }
+}
+
+/// What packets are long, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sizes {
+    pub(super) bytes: u64,
+    pub(super) longest: u16,
+}
+
+impl Sizes {
+    #[inline(always)]
+    fn add(&mut self, ip_len: u16) {
+        self.bytes = self.bytes.wrapping_add(u64::from(ip_len));
+        self.longest = self.longest.max(ip_len);
     }
 }
 
@@ -59,6 +94,8 @@ pub(super) struct Ready {
     pub(super) bytes: u64,
     /// Their ways out; those of packets that were ready before may be among them.
     pub(super) exits: Exits,
+    /// Whether all have the same rewrite.
+    pub(super) alike: bool,
 }
 
 impl Ready {
@@ -78,7 +115,7 @@ impl Ready {
     /// Those that are in `set` as well.
     pub(super) fn within(self, set: u64, picked: &Picked) -> Self {
         let set = self.set & set;
-        Self { set, bytes: picked.bytes(set), ..self }
+        Self { set, bytes: picked.sizes(set).bytes, ..self }
     }
 }
 
@@ -87,8 +124,6 @@ impl Ready {
 pub(super) struct Lists {
     pub(super) picked: Picked,
     pub(super) crossing: [Crossing; BATCH],
-    /// Names of the flows that are looked for.
-    pub(super) keys: [Key; BATCH],
 }
 
 impl Default for Lists {
@@ -98,16 +133,15 @@ impl Default for Lists {
             picked: Picked {
                 dst: [0; BATCH],
                 hops: [NextHopId(0); BATCH],
-                adjacencies: [AdjacencyId(0); BATCH],
+                rewrites: [RewriteId(0); BATCH],
                 words: [Word::default(); BATCH],
                 ip_len: [0; BATCH],
                 ttl: [0; BATCH],
                 at: [0; BATCH],
                 tuples: [nothing; BATCH],
-                hash: [0; BATCH],
+                flows: [Key::new(0, &nothing, 0); BATCH],
             },
             crossing: [Crossing::NONE; BATCH],
-            keys: [Key::new(0, &nothing, 0); BATCH],
         }
     }
 }

@@ -45,7 +45,7 @@ fn hashed<const L2: usize>(
 ) -> (u64, usize) {
     each::<L2>(batch, &place.pattern, picked, set, |picked, k, head| {
         picked.read_flow::<L2>(k, head, tables.hash_seed);
-        place.takes(picked.hash[k])
+        place.takes(picked.hash(k))
     })
 }
 

@@ -5,7 +5,7 @@ use crate::flow;
 use crate::frame::{Batch, FRAME_SIZE, Frame, Row};
 use crate::ids::{AttachmentId, MeterId, NatId, NsgId, PolicerId, VrfId, WorkerId};
 use crate::stage::{Context, classify, steer, validate};
-use crate::tables::next_hop::HEADER_ROOM;
+use crate::tables::rewrite::HEADER_ROOM;
 use crate::tables::{CrossConnect, Role, Tables};
 use crate::wire::eth::{self, ether_type};
 use crate::wire::ip4;

@@ -1,7 +1,7 @@
 //! What does a frame look like that crosses the provider's edge? Its own MAC addresses and priority
 //! bits, and the tags of where it goes: what [`crate::stage::rewrite`] makes of it.
 
-use crate::tables::next_hop::MAX_L2;
+use crate::tables::rewrite::MAX_L2;
 use crate::wire::eth::{self, MacAddr, ether_type};
 use crate::wire::vlan::{TAG, TagStack};
 

@@ -4,7 +4,7 @@
 use super::lists::{Lists, Picked};
 use super::place::Routed;
 use super::{Purse, Ready, way_out};
-use crate::flow::{self, FlowTable, Key};
+use crate::flow::{self, FlowTable};
 use crate::frame::{BATCH, Batch, Bits, first};
 use crate::ids::{GatewayId, NextHopId};
 use crate::stage::{Context, Sharded};
@@ -95,15 +95,16 @@ fn of_known_flows(
     (purse, lists): (&Purse, &mut Lists),
     set: u64,
 ) -> u64 {
-    let Lists { picked, keys, .. } = lists;
+    let Lists { picked, .. } = lists;
     for k in Bits(set) {
-        keys[k] = Key::new(gateway.domain, &picked.tuples[k], picked.hash[k]);
-        flows.of(flow::shard_of(picked.hash[k])).prefetch(&keys[k]);
+        let key = picked.flows[k].in_domain(gateway.domain);
+        flows.of(flow::shard_of(picked.hash(k))).prefetch(&key);
     }
     let mut known = 0;
     for k in Bits(set) {
-        let flows = flows.of_mut(flow::shard_of(picked.hash[k]));
-        known |= u64::from(flows.use_flow(&keys[k], purse.arrival).is_some()) << k;
+        let key = picked.flows[k].in_domain(gateway.domain);
+        let flows = flows.of_mut(flow::shard_of(picked.hash(k)));
+        known |= u64::from(flows.use_flow(&key, purse.arrival).is_some()) << k;
     }
     known
 }

@@ -11,7 +11,7 @@ use crate::nat::{Endpoint, FlowKey, Lookup, Proto, SessionId, Side, WHOLE};
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, meter, nat44};
 use crate::tables::LinkPolicer;
-use crate::tables::next_hop::MAX_L2;
+use crate::tables::rewrite::MAX_L2;
 use crate::wire::proto;
 
 /// What is found of a packet's session.
@@ -68,7 +68,7 @@ fn one_way<const L2: usize, const IN2OUT: bool>(
     let ours = begin::<IN2OUT>(cx, place, len);
     let known = find::<IN2OUT>(cx, place, purse, ours);
     let lists = &cx.out.express.lists;
-    let figures = (u64::from(known.count_ones()), lists.picked.bytes(known));
+    let figures = (u64::from(known.count_ones()), lists.picked.sizes(known).bytes);
     // Another worker may have been faster since the bucket was looked at: then all stay.
     let pays = |policer: &LinkPolicer| {
         let sizes = Bits(known).map(|k| u32::from(lists.picked.ip_len[k]));
