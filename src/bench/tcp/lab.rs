@@ -15,7 +15,7 @@ use crate::bench::medium::{Cores, Intake, take_in};
 use crate::control::api::Topic;
 use crate::control::client;
 use crate::io::port::PortKind;
-use crate::io::{Idle, Netns as PortNetns, TapSpec};
+use crate::io::{Idle, Netns as PortNetns, PacketSpec, TapSpec};
 use crate::lab::{LabError, Netns, Process, Route, Scratch, process, veth, wait};
 
 /// The service's host.
@@ -158,13 +158,18 @@ impl Hosts {
     }
 
     fn start_null(&mut self, medium: Medium) -> Result<(), BenchError> {
-        if medium != Medium::Tap {
-            let why = "it is measured on TAP devices alone: add --medium tap";
-            return Err(refused(self.forwarder, &why));
+        if medium == Medium::Veth {
+            self.lay(&NAMES[..2])?;
         }
-        let kinds = [NAMES[0], NAMES[1]].map(|name| {
-            let netns = Some(PortNetns::Path(self.host(name).path()));
-            PortKind::Tap(TapSpec { netns, mtu: 1500, ..TapSpec::new(name) })
+        let kinds = [NAMES[0], NAMES[1]].map(|name| match medium {
+            Medium::Tap => {
+                let netns = Some(PortNetns::Path(self.host(name).path()));
+                PortKind::Tap(TapSpec { netns, mtu: 1500, ..TapSpec::new(name) })
+            }
+            Medium::Veth => {
+                let netns = Some(PortNetns::Path(self.device.path()));
+                PortKind::Packet(PacketSpec { netns, ..PacketSpec::new(name) })
+            }
         });
         let patch = Patch::start(kinds, self.cores.device[0], Idle::Poll);
         let patch = patch.map_err(|why| refused(self.forwarder, &why))?;

@@ -23,7 +23,7 @@ pub(super) struct Talked {
     /// What is measured
     #[arg(long, value_enum, default_value = "thruway")]
     device: Forwarder,
-    /// The other: kernel (nft masquerade on veth) or null (on TAP)
+    /// The other: kernel (nft masquerade, on veth always) or null (passes frames on and does nothing)
     #[arg(long, value_enum, default_value = "kernel")]
     peer: Forwarder,
     /// The service sends
