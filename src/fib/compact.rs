@@ -147,6 +147,20 @@ impl Fib {
         }
     }
 
+    /// Whether a look-up has to wait for memory: the table is too large for a core's own caches.
+    #[inline]
+    pub fn is_far(&self) -> bool {
+        self.wide.get().is_some()
+    }
+
+    /// Asks for the first word that a look-up of `addr` will read where that is far away.
+    #[inline(always)]
+    pub fn ask_ahead(&self, addr: u32) {
+        if let Some(wide) = self.wide.get() {
+            wide.prefetch(addr);
+        }
+    }
+
     /// A loop a level: loads of one loop do not wait for each other. The second level has no branch
     /// that must be guessed: an address that is done takes the way of the rest through chunk 0.
     #[inline]

@@ -3,6 +3,7 @@
 use super::lists::Picked;
 use super::place::{self, Head, Pattern, Routed};
 use super::plain;
+use crate::fib::Fib;
 use crate::frame::{BATCH, Batch, Bits};
 use crate::tables::Tables;
 
@@ -15,8 +16,11 @@ pub(super) fn routed<const L2: usize>(
     picked: &mut Picked,
     set: u64,
 ) -> (u64, usize) {
+    let fib = tables.fib(place.vrf);
     if place.hashed {
         hashed::<L2>(tables, batch, place, picked, set)
+    } else if fib.is_far() {
+        ahead::<L2>(fib, batch, &place.pattern, picked, set)
     } else {
         bare::<L2>(batch, &place.pattern, picked, set)
     }
@@ -34,6 +38,21 @@ fn bare<const L2: usize>(
     each::<L2>(batch, pattern, picked, set, |_, _, _| true)
 }
 
+/// Packets whose way is in a large table: its memory is asked for while the next packets are read.
+#[inline(never)]
+fn ahead<const L2: usize>(
+    fib: &Fib,
+    batch: &Batch,
+    pattern: &Pattern,
+    picked: &mut Picked,
+    set: u64,
+) -> (u64, usize) {
+    each::<L2>(batch, pattern, picked, set, |picked, k, _| {
+        fib.ask_ahead(picked.dst[k]);
+        true
+    })
+}
+
 /// Packets whose flow is needed; those of other workers stay.
 #[inline(never)]
 fn hashed<const L2: usize>(
@@ -43,7 +62,9 @@ fn hashed<const L2: usize>(
     picked: &mut Picked,
     set: u64,
 ) -> (u64, usize) {
+    let fib = tables.fib(place.vrf);
     each::<L2>(batch, &place.pattern, picked, set, |picked, k, head| {
+        fib.ask_ahead(picked.dst[k]);
         picked.read_flow::<L2>(k, head, tables.hash_seed);
         place.takes(picked.hash(k))
     })

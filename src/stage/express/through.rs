@@ -1,9 +1,10 @@
 //! Does its gateway let a packet through? A flow that it knows, of a size that it takes, with time
 //! left to live on both sides of it, while its rates have room.
 
-use super::lists::{Lists, Picked};
+use super::lists::Picked;
 use super::place::Routed;
 use super::{Purse, Ready, way_out};
+use crate::fib::Fib;
 use crate::flow::{self, FlowTable};
 use crate::frame::{BATCH, Batch, Bits, first};
 use crate::ids::{GatewayId, NextHopId};
@@ -25,40 +26,79 @@ pub(super) fn run<const L2: usize>(
 ) -> (u64, Ready) {
     let tables = cx.tables;
     let gateway = tables.gateway(id);
-    let lists = &mut cx.out.express.lists;
-    let (tried, mut known) = fits::<L2>(tables, batch, place, &mut lists.picked, (id, set));
+    let picked = &mut cx.out.express.lists.picked;
+    let (tried, mut known) = fits(tables, picked, (id, set));
+    let flows = &mut cx.shards.gateway_flows[id.index()];
+    let ahead = Ahead {
+        flows: gateway.limits.is_some().then_some(&*flows),
+        domain: gateway.domain,
+        fib: tables.fib(gateway.vrf),
+    };
+    if place.hashed {
+        ahead.ask(picked, known);
+    } else {
+        ahead.read_and_ask::<L2>(batch, picked, (known, tables.hash_seed));
+    }
     if let Some(limits) = &gateway.limits {
         if !has_room(limits, purse) {
             return (tried, Ready::default());
         }
-        let flows = &mut cx.shards.gateway_flows[id.index()];
-        known = of_known_flows(flows, gateway, (purse, lists), known);
+        known = of_known_flows(flows, gateway, (purse, picked), known);
     }
-    look_up(tables, gateway, &mut lists.picked, known);
-    (tried, way_out::lead(tables, &mut lists.picked, known, true).0)
+    look_up(tables, gateway, picked, known);
+    (tried, way_out::lead(tables, picked, known, true).0)
+}
+
+/// What packets through a gateway will read, to be asked for as soon as they are known.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    flows: Option<&'a Sharded<FlowTable>>,
+    domain: u16,
+    fib: &'a Fib,
+}
+
+impl Ahead<'_> {
+    /// Asks for what the packets of `set` will read.
+    #[inline(never)]
+    fn ask(&self, picked: &Picked, set: u64) {
+        Bits(set).for_each(|k| self.ask_for(picked, k));
+    }
+
+    /// As [`Ahead::ask`], for each packet as soon as its flow was read: memory answers meanwhile.
+    #[inline(never)]
+    fn read_and_ask<const L2: usize>(
+        &self,
+        batch: &Batch,
+        picked: &mut Picked,
+        (set, seed): (u64, u64),
+    ) {
+        for k in Bits(set) {
+            picked.read_flow_of::<L2>(k, batch, seed);
+            self.ask_for(picked, k);
+        }
+    }
+
+    #[inline(always)]
+    fn ask_for(&self, picked: &Picked, k: usize) {
+        if let Some(flows) = self.flows {
+            let key = picked.flows[k].in_domain(self.domain);
+            flows.of(flow::shard_of(picked.hash(k))).prefetch(&key);
+        }
+        self.fib.ask_ahead(picked.dst[k]);
+    }
 }
 
 /// Those of `set` that are for the gateway, and those of them that it takes by size and time to
-/// live; all get their hash.
+/// live.
 #[inline(never)]
-fn fits<const L2: usize>(
-    tables: &Tables,
-    batch: &Batch,
-    place: &Routed<'_>,
-    picked: &mut Picked,
-    (id, set): (GatewayId, u64),
-) -> (u64, u64) {
+fn fits(tables: &Tables, picked: &Picked, (id, set): (GatewayId, u64)) -> (u64, u64) {
     let next_hops = &tables.next_hops[..];
     let (mut tried, mut takes) = (0, 0);
     for k in Bits(set) {
-        if next_hops.get(picked.hops[k].index()) != Some(&NextHop::Gateway(id)) {
-            continue;
+        if next_hops.get(picked.hops[k].index()) == Some(&NextHop::Gateway(id)) {
+            tried |= 1 << k;
+            takes |= u64::from(picked.ip_len[k] <= GATEWAY_MTU && picked.ttl[k] > HOPS) << k;
         }
-        tried |= 1 << k;
-        if !place.hashed {
-            picked.read_flow_of::<L2>(k, batch, tables.hash_seed);
-        }
-        takes |= u64::from(picked.ip_len[k] <= GATEWAY_MTU && picked.ttl[k] > HOPS) << k;
     }
     (tried, takes)
 }
@@ -92,14 +132,9 @@ fn has_room(limits: &GatewayLimits, purse: &Purse) -> bool {
 fn of_known_flows(
     flows: &mut Sharded<FlowTable>,
     gateway: &Gateway,
-    (purse, lists): (&Purse, &mut Lists),
+    (purse, picked): (&Purse, &Picked),
     set: u64,
 ) -> u64 {
-    let Lists { picked, .. } = lists;
-    for k in Bits(set) {
-        let key = picked.flows[k].in_domain(gateway.domain);
-        flows.of(flow::shard_of(picked.hash(k))).prefetch(&key);
-    }
     let mut known = 0;
     for k in Bits(set) {
         let key = picked.flows[k].in_domain(gateway.domain);
