@@ -18,6 +18,7 @@ pub(super) fn all() -> Vec<Scenario> {
         way("cross-push/qinq-tcp/64B", "cross-push", limits, SMALL, BATCH),
         way("cross-pop/qinq-tcp/64B", "cross-pop", limits, SMALL, BATCH),
         way("fastpath/qinq-tcp/64B", "fastpath", open, SMALL, BATCH),
+        way("fastpath-wide/qinq-tcp/64B", "fastpath", wide, SMALL, BATCH),
         way("fastpath-nsg/qinq-tcp/64B", "fastpath", limits, SMALL, BATCH),
         way("gateway/qinq-tcp/64B", "gateway", limits, SMALL, BATCH),
         way("gateway-no-limits/qinq-tcp/64B", "gateway", without_limits, SMALL, BATCH),
@@ -39,6 +40,14 @@ pub(super) fn all() -> Vec<Scenario> {
     all.push(turn("worker/turn/idle/16-ports", PAUSE));
     all.push(turn("worker/turn/housekeeping/16-ports", Span::millis(10)));
     all
+}
+
+/// A lab with so many routes that its tables take their wide form.
+fn wide() -> String {
+    let sixteen = |n: u32| format!("\"192.168.{}.{}/28\"", 128 + n / 16, n % 16 * 16);
+    let prefixes = (0..1024).map(sixteen).collect::<Vec<_>>().join(", ");
+    let route = "[[route]]\ncircuit = \"contoso\"\npeering = \"private\"\nprefixes = ";
+    format!("{}\n{route}[{prefixes}]\n", without_nsg(&with_room()))
 }
 
 fn way(

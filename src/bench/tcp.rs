@@ -5,7 +5,7 @@
 //! |---|---|
 //! | thruway | both sides of a Microsoft peering in one process: NAT, two tags pushed and popped |
 //! | the kernel | a router between veth pairs, nft masquerade |
-//! | null | a thread that moves frames from one TAP to the other as they are |
+//! | null | a thread that moves frames from one port to the other as they are |
 //!
 //! iperf3 is the machine's; everything else is made for the run. The forwarder has a core of its
 //! own, and polls; sender and receiver share the other, as generator and sink do elsewhere.
@@ -28,7 +28,7 @@ use lab::Hosts;
 pub enum Medium {
     /// TAP devices in the hosts' namespaces.
     Tap,
-    /// veth pairs, with packet ports at thruway's ends.
+    /// veth pairs, with packet ports at the ends of thruway or the null forwarder.
     Veth,
 }
 

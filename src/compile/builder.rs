@@ -164,34 +164,34 @@ impl<'a> Builder<'a> {
         self.route(vrf, Ipv4Net::from(address), next_hop);
     }
 
-    /// The adjacency of a neighbour on a routed attachment, made at first mention.
-    pub(super) fn adjacency(&mut self, spec: NeighbourSpec) -> NextHop {
-        let rewrite = RewriteId::of(spec.attachment);
-        let place = (spec.attachment, spec.address);
+    /// A neighbour on a routed attachment, made at first mention.
+    pub(super) fn neighbour(&mut self, spec: NeighbourSpec) -> NeighbourId {
+        debug_assert!(self.attachments[spec.attachment.index()].own().is_some(), "it is routed");
         let neighbours = &mut self.neighbours;
-        let neighbour = *self.by_neighbour.entry(place).or_insert_with(|| {
+        *self.by_neighbour.entry((spec.attachment, spec.address)).or_insert_with(|| {
             neighbours.push(spec);
             NeighbourId::from_index(neighbours.len() - 1)
-        });
-        NextHop::Adjacency(rewrite, neighbour)
+        })
     }
 
-    /// Notes that packets to this adjacency would have taken `gateway` without FastPath.
-    pub(super) fn bypasses(&mut self, adjacency: NextHop, gateway: GatewayId) {
-        if let NextHop::Adjacency(_, neighbour) = adjacency {
-            self.bypassed.insert(neighbour, gateway);
-        }
+    /// The next hop that is this neighbour.
+    pub(super) fn to(&self, neighbour: NeighbourId) -> NextHop {
+        let attachment = self.neighbours[neighbour.index()].attachment;
+        NextHop::Adjacency(RewriteId::of(attachment), neighbour)
+    }
+
+    /// Notes that packets to this neighbour would have taken `gateway` without FastPath.
+    pub(super) fn bypasses(&mut self, neighbour: NeighbourId, gateway: GatewayId) {
+        self.bypassed.insert(neighbour, gateway);
     }
 
     /// The group of these paths, best tier first, made at first mention.
-    pub(super) fn paths(&mut self, tiers: &[Vec<NextHop>]) -> PathGroupId {
-        let mut path = |hop: &NextHop| match hop {
-            NextHop::Adjacency(_, neighbour) => {
-                Some((intern(&mut self.next_hops, &mut self.ids, *hop), *neighbour))
-            }
-            _ => None,
+    pub(super) fn paths(&mut self, tiers: &[Vec<NeighbourId>]) -> PathGroupId {
+        let mut path = |id: &NeighbourId| {
+            let hop = self.to(*id);
+            (intern(&mut self.next_hops, &mut self.ids, hop), *id)
         };
-        let tiers = tiers.iter().map(|tier| tier.iter().filter_map(&mut path).collect()).collect();
+        let tiers = tiers.iter().map(|tier| tier.iter().map(&mut path).collect()).collect();
         let group = PathGroup { tiers };
         let known = self.path_groups.iter().position(|own| *own == group);
         PathGroupId::from_index(known.unwrap_or_else(|| {
@@ -200,8 +200,8 @@ impl<'a> Builder<'a> {
         }))
     }
 
-    /// The rewrites of all attachments, then those past a gateway, which the adjacencies that
-    /// FastPath leads to take instead.
+    /// The rewrites of all attachments, then those past a gateway, which the neighbours that FastPath
+    /// leads to take instead. Comes after the last next hop.
     fn rewrites(&mut self) -> Vec<Rewrite> {
         let attachments = self.attachments.iter().enumerate();
         let mut rewrites: Vec<Rewrite> =
@@ -327,6 +327,7 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// What tells next hops apart; of a neighbour that alone, since its rewrite follows from it.
 type NextHopKey = (u8, u32);
 
 fn intern(

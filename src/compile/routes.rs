@@ -10,7 +10,7 @@ use super::effective::{Effective, covering};
 use super::{NeighbourSpec, vnets};
 use crate::flow::Census;
 use crate::frame::DropReason;
-use crate::ids::{GatewayId, Link, PathGroupId, PeeringKind, VrfId};
+use crate::ids::{GatewayId, Link, NeighbourId, PathGroupId, PeeringKind, VrfId};
 use crate::model::{Circuit, Gateway as ModelGateway, GatewayIcmp, MAX_INSTANCES, Model, VNet};
 use crate::police::{Policer, Rate};
 use crate::tables::counters::INSTANCES;
@@ -36,7 +36,7 @@ pub(super) fn add(build: &mut Builder<'_>) {
 struct Candidate {
     weight: u16,
     as_path_len: u8,
-    adjacency: NextHop,
+    router: NeighbourId,
 }
 
 /// What each virtual network with a gateway learns from its circuits: prefix to equal paths.
@@ -50,10 +50,9 @@ fn learn(build: &mut Builder<'_>) -> Learned {
         let mut prefixes: BTreeMap<Ipv4Net, Vec<Candidate>> = BTreeMap::new();
         for connection in model.connections_of(&vnet.name) {
             let Some(circuit) = position(model, &connection.circuit) else { continue };
-            for (prefix, as_path_len, adjacency) in routes_of(build, circuit, PeeringKind::Private)
-            {
+            for (prefix, as_path_len, router) in routes_of(build, circuit, PeeringKind::Private) {
                 let weight = connection.weight;
-                let candidate = Candidate { weight, as_path_len, adjacency };
+                let candidate = Candidate { weight, as_path_len, router };
                 prefixes.entry(prefix).or_default().push(candidate);
             }
         }
@@ -77,14 +76,14 @@ fn learn(build: &mut Builder<'_>) -> Learned {
 /// The ways to a prefix, best first: highest weight, then shortest AS path; what is equal shares
 /// the flows. When all of them are down it is as if they had been withdrawn, and the next shorter
 /// prefix that covers this one shows the way.
-fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<NextHop>> {
+fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<Vec<NeighbourId>> {
     let rank = |own: &Candidate| (std::cmp::Reverse(own.weight), own.as_path_len);
-    let mut tiers: Vec<Vec<NextHop>> = Vec::new();
+    let mut tiers: Vec<Vec<NeighbourId>> = Vec::new();
     for candidates in covering(prefix).filter_map(|own| prefixes.get(&own)) {
         let mut sorted = candidates.clone();
         sorted.sort_by_key(rank);
         for tier in sorted.chunk_by(|a, b| rank(a) == rank(b)) {
-            let tier = tier.iter().map(|own| own.adjacency).collect();
+            let tier = tier.iter().map(|own| own.router).collect();
             // Paths that are down are not tried again.
             if !tiers.contains(&tier) {
                 tiers.push(tier);
@@ -94,12 +93,12 @@ fn tiers(prefixes: &BTreeMap<Ipv4Net, Vec<Candidate>>, prefix: Ipv4Net) -> Vec<V
     tiers
 }
 
-/// A circuit's static routes over the links of a peering: prefix, AS path length, adjacency.
+/// A circuit's static routes over the links of a peering: prefix, AS path length, the customer's router.
 fn routes_of(
     build: &mut Builder<'_>,
     circuit: usize,
     kind: PeeringKind,
-) -> Vec<(Ipv4Net, u8, NextHop)> {
+) -> Vec<(Ipv4Net, u8, NeighbourId)> {
     let model = build.model;
     let own = &model.circuits[circuit];
     let mut found = Vec::new();
@@ -109,28 +108,28 @@ fn routes_of(
         }
         for link in Link::BOTH {
             if route.link.is_none_or(|only| only == link)
-                && let Some(adjacency) = customer(build, circuit, kind, link)
+                && let Some(router) = customer(build, circuit, kind, link)
             {
                 let prefixes = route.prefixes.iter();
-                found.extend(prefixes.map(|prefix| (*prefix, route.as_path_len, adjacency)));
+                found.extend(prefixes.map(|prefix| (*prefix, route.as_path_len, router)));
             }
         }
     }
     found
 }
 
-/// The customer's router on a link, as a next hop.
+/// The customer's router on a link.
 fn customer(
     build: &mut Builder<'_>,
     circuit: usize,
     kind: PeeringKind,
     link: Link,
-) -> Option<NextHop> {
+) -> Option<NeighbourId> {
     let attachment = *build.known.peerings.get(&(circuit, kind, link))?;
     let peering = build.model.circuits[circuit].peering(kind)?;
     let address = peering.customer(link);
     let spec = NeighbourSpec { attachment, address, mac: None, watched: true };
-    Some(build.adjacency(spec))
+    Some(build.neighbour(spec))
 }
 
 fn position(model: &Model, circuit: &crate::model::CircuitName) -> Option<usize> {
@@ -226,8 +225,8 @@ fn peering_vrf(
     }
     for (link, attachment) in Link::BOTH.into_iter().zip(attachments) {
         let Some(attachment) = attachment else { continue };
-        if let Some(adjacency) = customer(build, index, kind, link) {
-            build.host_route(vrf, peering.customer(link), adjacency);
+        if let Some(router) = customer(build, index, kind, link) {
+            build.host_route(vrf, peering.customer(link), build.to(router));
         }
         build.host_route(vrf, peering.edge(link), NextHop::Local);
         match &mut build.attachments[attachment.index()].role {
@@ -238,7 +237,7 @@ fn peering_vrf(
     Some(vrf)
 }
 
-/// FastPath: one address of a VM's interface, straight to its adjacency, below the prefix that
+/// FastPath: one address of a VM's interface, straight to it, below the prefix that
 /// leads to the gateway. Addresses beyond a limit have no entry and so take the gateway.
 fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
     let model = build.model;
@@ -252,10 +251,10 @@ fn add_fastpath(build: &mut Builder<'_>, gateways: &HashMap<usize, GatewayId>) {
             let Some(vnet) = model.vnets.iter().find(|own| own.contains(entry.via)) else {
                 continue;
             };
-            if let Some(adjacency) = vnets::vm(build, vnet, entry.via) {
-                build.host_route(vrf, entry.address, adjacency);
+            if let Some(vm) = vnets::vm(build, vnet, entry.via) {
+                build.host_route(vrf, entry.address, build.to(vm));
                 if let Some(gateway) = gateway {
-                    build.bypasses(adjacency, gateway);
+                    build.bypasses(vm, gateway);
                 }
             }
         }
@@ -280,8 +279,8 @@ fn add_microsoft(build: &mut Builder<'_>) {
     let mut prefixes: BTreeMap<Ipv4Net, Vec<Candidate>> = BTreeMap::new();
     for (index, circuit) in model.circuits.iter().enumerate() {
         domains.extend(peering_vrf(build, index, circuit, PeeringKind::Microsoft));
-        for (prefix, as_path_len, adjacency) in routes_of(build, index, PeeringKind::Microsoft) {
-            let candidate = Candidate { weight: 0, as_path_len, adjacency };
+        for (prefix, as_path_len, router) in routes_of(build, index, PeeringKind::Microsoft) {
+            let candidate = Candidate { weight: 0, as_path_len, router };
             prefixes.entry(prefix).or_default().push(candidate);
         }
     }

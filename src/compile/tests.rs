@@ -9,10 +9,10 @@ use crate::config;
 use crate::flow::Tuple;
 use crate::flow::rules::{Action, RuleDirection};
 use crate::frame::DropReason;
-use crate::ids::NeighbourId;
+use crate::ids::{AttachmentId, GatewayId, NeighbourId, RewriteId};
 use crate::model::{StaticRoute, Udr, UdrNextHop};
 use crate::neighbour::{NeighbourState, Word};
-use crate::tables::NextHop;
+use crate::tables::{Attachment, NextHop, Role};
 
 const LAB: &str = include_str!("../../docs/examples/lab.toml");
 const FASTPATH: (&str, &str) = ("fastpath = true", "fastpath = false");
@@ -454,5 +454,52 @@ proptest! {
                 );
             }
         }
+    }
+}
+
+/// The next hops of an address, with the counters that its packets are counted by.
+fn adjacency(own: &Compiled, vrf: &str, address: &str) -> (RewriteId, Option<GatewayId>) {
+    let index = own.vrfs.iter().position(|known| known.name == vrf).unwrap();
+    let address: Ipv4Addr = address.parse().unwrap();
+    match own.tables.next_hop(own.tables.fibs[index].lookup(address.into())) {
+        NextHop::Adjacency(rewrite, _) => {
+            (rewrite, own.tables.rewrite(rewrite).exit.counted().gateway())
+        }
+        other => panic!("{address} leads to {other:?}"),
+    }
+}
+
+#[test]
+fn vms_of_a_subnet_that_fastpath_leads_to_share_a_rewrite() {
+    let own = compiled(&[], "");
+    let private = "contoso private";
+    let first = adjacency(&own, private, "10.10.1.4");
+    assert_eq!(adjacency(&own, private, "10.10.1.10"), first);
+    assert!(first.1.is_some(), "they count as past the gateway");
+    let (plain, past) = (&own.tables.rewrites, own.tables.rewrite(first.0));
+    let plain = &plain[RewriteId::of(past.attachment).index()];
+    assert_eq!((plain.header, plain.nsg, plain.mtu), (past.header, past.nsg, past.mtu));
+    assert_eq!(plain.exit.counted().gateway(), None);
+    // Without FastPath nobody leads past the gateway.
+    let without = compiled(&[("fastpath = true", "fastpath = false")], "");
+    assert_eq!(without.tables.rewrites.len(), without.tables.attachments.len());
+    assert_eq!(own.tables.rewrites.len(), own.tables.attachments.len() + 1, "that of the hub");
+}
+
+#[test]
+fn neighbours_that_are_found_get_next_hops_behind_those_that_are_known() {
+    let own = compiled(&[], "");
+    let service = |(_, own): &(usize, &Attachment)| matches!(own.role, Role::Service(_));
+    let at = own.tables.attachments.iter().enumerate().find(service).unwrap().0;
+    let at = AttachmentId::from_index(at);
+    let before = own.tables.clone();
+    let mut tables = own.tables;
+    tables.glean([((at, 1), NeighbourId(900))]);
+    tables.glean([((at, 2), NeighbourId(901))]);
+    assert_eq!(tables.next_hops[..before.next_hops.len()], before.next_hops[..]);
+    assert!(before.gleaned.is_empty());
+    for (address, neighbour) in [(1, NeighbourId(900)), (2, NeighbourId(901))] {
+        let (rewrite, found) = tables.adjacency(tables.gleaned[&(at, address)]);
+        assert_eq!((rewrite.attachment, found), (at, neighbour));
     }
 }

@@ -10,7 +10,7 @@ use super::effective::{Effective, Leads};
 use super::routes::Learned;
 use super::{NeighbourSpec, nsg};
 use crate::frame::DropReason;
-use crate::ids::{AttachmentId, PathGroupId, VrfId};
+use crate::ids::{AttachmentId, NeighbourId, PathGroupId, VrfId};
 use crate::model::{Subnet, VNet};
 use crate::tables::{NextHop, Role};
 
@@ -104,9 +104,9 @@ pub(super) fn install(build: &mut Builder<'_>, vrf: VrfId, vnet: &VNet, effectiv
         }
         for nic in &reachable.nics {
             if effective.covering(Ipv4Net::from(nic.ip)) == Some(Leads::ToVm)
-                && let Some(adjacency) = vm(build, reachable, nic.ip)
+                && let Some(vm) = vm(build, reachable, nic.ip)
             {
-                build.host_route(vrf, nic.ip, adjacency);
+                build.host_route(vrf, nic.ip, build.to(vm));
             }
         }
     }
@@ -125,13 +125,13 @@ fn around(build: &Builder<'_>, vnet: &VNet, prefix: Ipv4Net) -> Option<Attachmen
 }
 
 /// The interface that has an address of a virtual network.
-pub(super) fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<NextHop> {
+pub(super) fn vm(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> Option<NeighbourId> {
     let number = build.model.vnets.iter().position(|own| own.name == vnet.name)?;
     let index = vnet.subnets.iter().position(|subnet| subnet.prefix.contains(&address))?;
     let attachment = *build.known.subnets.get(&(number, index))?;
     let mac = vnet.nic_at(address).and_then(|nic| nic.mac);
     let spec = NeighbourSpec { attachment, address, mac, watched: false };
-    Some(build.adjacency(spec))
+    Some(build.neighbour(spec))
 }
 
 /// A VM that forwards, in this network or a peered one.
@@ -139,6 +139,6 @@ fn appliance(build: &mut Builder<'_>, vnet: &VNet, address: Ipv4Addr) -> NextHop
     let model = build.model;
     let peered = model.peered(&vnet.name).map(|(other, _)| other);
     let found = std::iter::once(vnet).chain(peered).find(|own| own.contains(address));
-    let adjacency = found.and_then(|own| vm(build, own, address));
-    adjacency.unwrap_or(NextHop::Blackhole(DropReason::Blackhole))
+    let vm = found.and_then(|own| vm(build, own, address));
+    vm.map_or(NextHop::Blackhole(DropReason::Blackhole), |vm| build.to(vm))
 }

@@ -147,13 +147,13 @@ impl Fib {
         }
     }
 
-    /// Whether a look-up has to wait for memory: the table is too large for a core's own caches.
+    /// Whether the table has its wide form: with more routes than a few its words may be far away.
     #[inline]
-    pub fn is_far(&self) -> bool {
+    pub fn is_wide(&self) -> bool {
         self.wide.get().is_some()
     }
 
-    /// Asks for the first word that a look-up of `addr` will read where that is far away.
+    /// Asks for the word of a wide table that a look-up of `addr` will read.
     #[inline(always)]
     pub fn ask_ahead(&self, addr: u32) {
         if let Some(wide) = self.wide.get() {

@@ -88,6 +88,7 @@ impl Key {
     #[inline(always)]
     #[must_use]
     pub const fn in_domain(self, domain: u16) -> Self {
+        debug_assert!(self.bits >> 16 & 0xffff == 0, "the key is in domain 0");
         let bits = self.bits | (domain as u128) << 16;
         Self { bits, hash: spread(self.hash, domain), way: self.way }
     }
@@ -95,6 +96,7 @@ impl Key {
     /// The hash of the 5-tuple, of a key in domain 0.
     #[inline(always)]
     pub const fn hash(&self) -> u32 {
+        debug_assert!(self.bits >> 16 & 0xffff == 0, "the key is in domain 0");
         self.hash
     }
 

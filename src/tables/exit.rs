@@ -1,5 +1,5 @@
-//! What do packets share that leave one after the other? Their port, their header's size, who counts
-//! them and who else is to be asked: in one number, so that packets are compared by it at once.
+//! What do packets share that leave by the same way? Their port, their header's size, who counts them
+//! and who else is to be asked: in one number, so that many are added up at once.
 
 use crate::ids::{GatewayId, MeterId, PortId};
 
@@ -47,7 +47,7 @@ pub struct Asked {
     pub police: bool,
 }
 
-/// The way out of an adjacency's packets: who counts them (low half), port, bytes of header, and who
+/// The way out of a rewrite's packets: who counts them (low half), port, bytes of header, and who
 /// is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exit(u64);
@@ -105,42 +105,26 @@ impl Exit {
 }
 
 /// What is known of many packets' exits.
-#[derive(Clone, Copy, Debug)]
-pub struct Exits {
-    any: u64,
-    all: u64,
-}
-
-impl Default for Exits {
-    fn default() -> Self {
-        Self { any: 0, all: u64::MAX }
-    }
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Exits(u64);
 
 impl Exits {
     /// Of packets that all leave by this one.
     #[inline(always)]
     pub const fn of(exit: Exit) -> Self {
-        Self { any: exit.0, all: exit.0 }
+        Self(exit.0)
     }
 
     /// One more packet's.
     #[inline(always)]
     pub fn add(&mut self, exit: Exit) {
-        self.any |= exit.0;
-        self.all &= exit.0;
-    }
-
-    /// Whether all packets leave by the same one.
-    #[inline(always)]
-    pub fn are_one(&self) -> bool {
-        self.any == self.all
+        self.0 |= exit.0;
     }
 
     /// Who is asked by any of them.
     #[inline(always)]
     pub fn asked(&self) -> Asked {
-        Exit(self.any).asked()
+        Exit(self.0).asked()
     }
 }
 
@@ -170,17 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn exits_are_one_as_long_as_no_other_comes() {
-        let exit = |port| Exit::new(PortId(port), 22, Counted::NOBODY, Asked::default());
-        let grouped =
-            Exit::new(PortId(1), 22, Counted::NOBODY, Asked { group: true, police: false });
+    fn exits_ask_whoever_one_of_them_asks() {
+        let exit =
+            |group, police| Exit::new(PortId(1), 22, Counted::NOBODY, Asked { group, police });
         let mut exits = Exits::default();
-        exits.add(exit(1));
-        exits.add(exit(1));
-        assert!(exits.are_one() && !exits.asked().group);
-        exits.add(grouped);
-        assert!(!exits.are_one() && exits.asked().group && !exits.asked().police);
-        exits.add(exit(3));
-        assert!(!exits.are_one());
+        exits.add(exit(false, false));
+        assert_eq!(exits.asked(), Asked::default());
+        exits.add(exit(true, false));
+        assert_eq!(exits.asked(), Asked { group: true, police: false });
+        exits.add(exit(false, true));
+        assert_eq!(exits.asked(), Asked { group: true, police: true });
+        assert_eq!(Exits::of(exit(false, true)).asked(), Asked { group: false, police: true });
     }
 }

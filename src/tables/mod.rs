@@ -136,7 +136,7 @@ impl Tables {
     pub fn adjacency(&self, id: NextHopId) -> (&Rewrite, NeighbourId) {
         match self.next_hops[id.index()] {
             NextHop::Adjacency(rewrite, neighbour) => (self.rewrite(rewrite), neighbour),
-            _ => unreachable!("look-up found an adjacency"),
+            _ => unreachable!("a next hop that is an adjacency"),
         }
     }
 
@@ -151,6 +151,7 @@ impl Tables {
         let mut next_hops = Vec::clone(&self.next_hops);
         let mut gleaned = HashMap::clone(&self.gleaned);
         for (place, neighbour) in found {
+            debug_assert!(self.attachment(place.0).own().is_some(), "ARP was sent from there");
             gleaned.insert(place, NextHopId::from_index(next_hops.len()));
             next_hops.push(NextHop::Adjacency(RewriteId::of(place.0), neighbour));
         }

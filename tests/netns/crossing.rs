@@ -45,7 +45,7 @@ fn what_does_not_fit_is_cut(net: &mut Net) {
     for address in [FAST, SERVICE] {
         warm_up(net, address);
         for direction in [&[][..], &["-R"]] {
-            let words = [&["-C", "cubic", "-n", "16M"], direction].concat();
+            let words = [&["-C", "cubic", "-n", "32M"], direction].concat();
             let report = iperf3(net, address, &words);
             assert!(received(&report) >= 8 << 20, "{address} {words:?}: {}", report["end"]);
             let end = &report["end"]["sum_received"];

@@ -5,16 +5,16 @@ use super::lists::Picked;
 use super::place::{Routed, around};
 use super::{Purse, Ready, through};
 use crate::frame::{BATCH, Batch, Bits, Frame, Length, Outgoing};
-use crate::ids::{Direction, GatewayId, PolicerId};
+use crate::ids::{Direction, GatewayId, PolicerId, RewriteId};
 use crate::neighbour::Word;
 use crate::stage::police::sizes_cost;
 use crate::stage::{Context, Outbox, meter};
 use crate::tables::counters::{GatewayCounters, INSTANCES};
-use crate::tables::exit::{Counted, Exit};
+use crate::tables::exit::Counted;
 use crate::tables::gateway::{Gateway, GatewayLimits};
 use crate::tables::next_hop::spread;
 use crate::tables::rewrite::HEADER_ROOM;
-use crate::tables::{Counters, Tables};
+use crate::tables::{Counters, Rewrite, Tables};
 use crate::wire::checksum;
 
 /// Where packets came in, and how they go.
@@ -53,7 +53,7 @@ impl Way<'_> {
         }
     }
 
-    /// Sends those that leave by the same exit together.
+    /// Sends those that share their rewrite together.
     #[inline(always)]
     fn send<const L2: usize>(
         &self,
@@ -64,48 +64,37 @@ impl Way<'_> {
     ) {
         let mut left = ready.set;
         while left != 0 {
-            let first = left.trailing_zeros() as usize;
-            let exit = picked.rewrite(tables, first).exit;
-            let (run, alike) = match (ready.alike, ready.exits.are_one()) {
-                (true, _) => (left, true),
-                (false, true) => (left, false),
-                (false, false) => leaving_by(tables, picked, left, first),
-            };
+            let id = picked.rewrites[left.trailing_zeros() as usize];
+            let run = if ready.alike { left } else { sharing(picked, left, id) };
             left &= !run;
-            let port = &mut ports[exit.port().index()];
-            if alike {
-                self.send_run::<L2, true>(tables, batch, port, (picked, exit, run));
-            } else {
-                self.send_run::<L2, false>(tables, batch, port, (picked, exit, run));
-            }
+            let rewrite = tables.rewrite(id);
+            let port = &mut ports[rewrite.exit.port().index()];
+            self.send_run::<L2>(batch, port, rewrite, (picked, run));
             let bytes = if run == ready.set { ready.bytes } else { picked.sizes(run).bytes };
-            self.count(counters, exit.counted(), (u64::from(run.count_ones()), bytes));
+            self.count(counters, rewrite.exit.counted(), (u64::from(run.count_ones()), bytes));
         }
     }
 
-    /// Sends the packets of `run` to the exit that all of them have; `ALIKE` says that they share
-    /// their rewrite, which stays in registers then.
+    /// Sends the packets of `run`, which share their rewrite: its header stays in registers.
     #[inline(never)]
-    fn send_run<const L2: usize, const ALIKE: bool>(
+    fn send_run<const L2: usize>(
         &self,
-        tables: &Tables,
         batch: &mut Batch,
         port: &mut Vec<Outgoing>,
-        (picked, exit, run): (&Picked, Exit, u64),
+        rewrite: &Rewrite,
+        (picked, run): (&Picked, u64),
     ) {
         let hops = if self.via.is_some() { through::HOPS } else { 1 };
-        let (rewrites, at) = (&tables.rewrites[..], self.purse.arrival);
-        let size = exit.header_size();
-        let shared = picked.rewrite(tables, run.trailing_zeros() as usize % BATCH).header;
+        let (header, size) = (rewrite.header, rewrite.exit.header_size());
+        let at = self.purse.arrival;
         let mut gone = 0;
         for k in Bits(run) {
-            let header = if ALIKE { &shared } else { &rewrites[picked.rewrites[k].index()].header };
             let order = picked.at[k];
             let place = usize::from(order) % BATCH;
             gone |= 1 << place;
             let (mut frame, bytes) = batch.lift(place);
             let l3 = usize::from(bytes.off).wrapping_add(L2);
-            dress(&mut frame, l3, (header, size), picked.words[k], hops);
+            dress(&mut frame, l3, (&header, size), picked.words[k], hops);
             #[expect(clippy::cast_possible_truncation, reason = "a place in a frame")]
             let off = (l3 as u16).wrapping_sub(u16::from(size));
             let len = Length::of_two(u16::from(size), picked.ip_len[k]);
@@ -148,22 +137,10 @@ impl Way<'_> {
     }
 }
 
-/// Those of `set` that leave by the same exit as the one at `first`, and whether they share their
-/// rewrite. All packets of a flow do, so that none overtakes another.
+/// Those of `set` that have this rewrite: all packets of a flow, so that none overtakes another.
 #[inline(never)]
-fn leaving_by(tables: &Tables, picked: &Picked, set: u64, first: usize) -> (u64, bool) {
-    let (rewrites, id) = (&tables.rewrites[..], picked.rewrites[first % BATCH]);
-    let exit = rewrites[id.index()].exit;
-    let (mut same, mut others) = (0, 0);
-    for k in Bits(set) {
-        let own = picked.rewrites[k];
-        if own == id {
-            same |= 1 << k;
-        } else if rewrites[own.index()].exit == exit {
-            others |= 1 << k;
-        }
-    }
-    (same | others, others == 0)
+fn sharing(picked: &Picked, set: u64, id: RewriteId) -> u64 {
+    Bits(set).fold(0, |same, k| same | u64::from(picked.rewrites[k] == id) << k)
 }
 
 /// What packets are paid to.

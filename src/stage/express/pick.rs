@@ -19,7 +19,7 @@ pub(super) fn routed<const L2: usize>(
     let fib = tables.fib(place.vrf);
     if place.hashed {
         hashed::<L2>(tables, batch, place, picked, set)
-    } else if fib.is_far() {
+    } else if fib.is_wide() {
         ahead::<L2>(fib, batch, &place.pattern, picked, set)
     } else {
         bare::<L2>(batch, &place.pattern, picked, set)
@@ -38,7 +38,7 @@ fn bare<const L2: usize>(
     each::<L2>(batch, pattern, picked, set, |_, _, _| true)
 }
 
-/// Packets whose way is in a large table: its memory is asked for while the next packets are read.
+/// Packets whose way is in a wide table: its words are asked for while the next packets are read.
 #[inline(never)]
 fn ahead<const L2: usize>(
     fib: &Fib,

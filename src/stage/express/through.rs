@@ -28,6 +28,9 @@ pub(super) fn run<const L2: usize>(
     let gateway = tables.gateway(id);
     let picked = &mut cx.out.express.lists.picked;
     let (tried, mut known) = fits(tables, picked, (id, set));
+    if !gateway.limits.as_ref().is_none_or(|limits| has_room(limits, purse)) {
+        return (tried, Ready::default());
+    }
     let flows = &mut cx.shards.gateway_flows[id.index()];
     let ahead = Ahead {
         flows: gateway.limits.is_some().then_some(&*flows),
@@ -39,10 +42,7 @@ pub(super) fn run<const L2: usize>(
     } else {
         ahead.read_and_ask::<L2>(batch, picked, (known, tables.hash_seed));
     }
-    if let Some(limits) = &gateway.limits {
-        if !has_room(limits, purse) {
-            return (tried, Ready::default());
-        }
+    if gateway.limits.is_some() {
         known = of_known_flows(flows, gateway, (purse, picked), known);
     }
     look_up(tables, gateway, picked, known);

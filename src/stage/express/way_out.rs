@@ -99,7 +99,7 @@ fn fitting(tables: &Tables, picked: &Picked, reached: Reached) -> Ready {
             return Ready { set, bytes: sizes.bytes, exits, alike: true };
         }
     }
-    each_fitting(tables, picked, set)
+    Ready { alike: any == all, ..each_fitting(tables, picked, set) }
 }
 
 #[inline(never)]

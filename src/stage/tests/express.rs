@@ -172,12 +172,16 @@ proptest! {
         workers in 1usize..=2,
         apart in select(vec![Span::ZERO, Span::ZERO, Span::micros(20)]),
         down in prop::collection::vec(select(vec!["172.16.0.1", "10.10.1.4"]), 0..2),
+        wide in prop::bool::weighted(0.2),
         batches in batches(),
     ) {
         let text = lab_with(&changes);
         let [mut express, mut staged] = [(); 2].map(|()| Lab::of(&text, workers));
         staged.enter = pipeline::received_by_stages;
         (express.apart, staged.apart) = (apart, apart);
+        if wide {
+            express.widen();
+        }
         for (port, wait, list) in batches {
             let mut left = [&mut express, &mut staged].map(|lab| {
                 for address in &down {
@@ -237,6 +241,56 @@ fn most_packets_take_it() {
     assert_eq!(lab.send("ce-1", &frames), opened);
     let answers: Vec<_> = opened.iter().map(|(_, frame)| answer(frame)).collect();
     assert_eq!(lab.send("pe-pri", &answers).len(), 64);
+}
+
+#[test]
+fn a_flow_keeps_its_order_when_a_batch_leaves_by_two_links() {
+    let mut lab = Lab::with(&[(", nsg = \"web\"", "")]);
+    lab.enter = only;
+    let hub = lab.router("hub");
+    // The identification counts; eight flows take turns.
+    let frames: Vec<_> = (0..64)
+        .map(|n: u16| {
+            let packet = Packet::ip4([10, 10, 1, 4], [192, 168, 1, 1]).id(n);
+            packet.udp(1000 + n % 8, 53, b"").eth(SENDER, hub).build()
+        })
+        .collect();
+    let left = lab.send("hub", &frames);
+    assert_eq!(left.len(), 64);
+    let mut ports: Vec<_> = left.iter().map(|(port, _)| port.clone()).collect();
+    ports.sort();
+    ports.dedup();
+    assert_eq!(ports.len(), 2, "both links are taken");
+    let half = |frame: &[u8], at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
+    for flow in 1000..1008 {
+        let own: Vec<_> = left.iter().filter(|(_, frame)| half(frame, 22 + 20) == flow).collect();
+        assert_eq!(own.len(), 8);
+        assert!(own.iter().all(|(port, _)| *port == own[0].0), "a flow has one link");
+        let numbers: Vec<_> = own.iter().map(|(_, frame)| half(frame, 22 + 4)).collect();
+        assert!(numbers.is_sorted(), "{flow}: {numbers:?}");
+    }
+}
+
+#[test]
+fn one_packet_that_is_too_big_leaves_the_others_to_express() {
+    let mut lab = Lab::with(&[(", nsg = \"web\"", "")]);
+    lab.enter = |cx, batch| {
+        crate::stage::express::run(cx, batch);
+        assert_eq!(batch.live(), 1 << 5, "what is left for the stages");
+        pipeline::received_by_stages(cx, batch);
+    };
+    let router = lab.router("msee-pri");
+    let frames: Vec<_> = (0..64)
+        .map(|n: u16| {
+            let payload = vec![7; if n == 5 { 1500 + 1 - 28 } else { usize::from(n) }];
+            let packet = Packet::ip4([192, 168, 1, 1], [10, 10, 1, 4]).df().udp(n, 53, &payload);
+            packet.eth(SENDER, router).tags(TagStack::double(1001, 200)).build()
+        })
+        .collect();
+    let left = lab.send("msee-pri", &frames);
+    let to_vm = left.iter().filter(|(port, _)| port == "hub").count();
+    assert_eq!(to_vm, 63, "{:?}", shown(&left));
+    assert_eq!(lab.drops(), [("fragmentation_needed", 1)]);
 }
 
 #[test]

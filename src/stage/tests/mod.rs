@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 
 use crate::compile::{Compiled, compile, port_mac};
 use crate::config;
+use crate::fib::{FibWriter, Form};
 use crate::frame::{Batch, DropReason, HEADROOM, Pool, Row};
 use crate::ids::{NeighbourId, PortId, WorkerId};
 use crate::model::Model;
@@ -102,6 +103,16 @@ impl Lab {
             lab.set(NeighbourId::from_index(n), NeighbourState::Reachable);
         }
         lab
+    }
+
+    /// Gives every routing domain the wide form of its table.
+    fn widen(&mut self) {
+        for (fib, writer) in self.compiled.tables.fibs.iter_mut().zip(&self.compiled.fibs) {
+            let routes = writer.routes().iter().map(|(prefix, hop)| (prefix, *hop));
+            let wide = FibWriter::build_as(Form::Wide, routes).unwrap().fib();
+            assert!(wide.is_wide());
+            *fib = wide;
+        }
     }
 
     fn set(&self, id: NeighbourId, state: NeighbourState) {
