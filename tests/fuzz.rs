@@ -106,14 +106,21 @@ macro_rules! tests {
 }
 
 tests! {
-    capture: 20_000,
-    checksums: 20_000,
+    checksum_incremental: 20_000,
     config: 2_000,
-    headers: 20_000,
-    parsers: 20_000,
-    pipeline: 40,
-    routes: 200,
-    tags: 20_000,
+    emit_roundtrip: 20_000,
+    flow_model: 10_000,
+    frag: 5_000,
+    icmp_embedded: 5_000,
+    lpm_model: 2_000,
+    nat_identity: 2_000,
+    nsg_model: 2_000,
+    parse_diff: 20_000,
+    parse_l2l4: 20_000,
+    pcap_reader: 20_000,
+    pipeline_conserve: 200,
+    policer_model: 10_000,
+    vlan_qinq: 20_000,
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {
@@ -148,10 +155,10 @@ fn write_seeds() {
                 bytes.get(20..32).map(<[u8]>::to_vec),
             );
             if bytes.len() < 400 && seen.insert(kind) {
-                write("headers", &format!("{}-{i}", case.name), bytes);
-                write("parsers", &format!("{}-{i}", case.name), &[&[10], &bytes[..]].concat());
+                write("parse_l2l4", &format!("{}-{i}", case.name), bytes);
+                write("parse_diff", &format!("{}-{i}", case.name), &[&[10], &bytes[..]].concat());
             }
         }
-        write("pipeline", case.name, &all);
+        write("pipeline_conserve", case.name, &all);
     }
 }

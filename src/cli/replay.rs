@@ -51,7 +51,12 @@ impl FromStr for Input {
 /// When the file has mistakes, or a capture cannot be read or written.
 pub fn main(args: &Args) -> Result<ExitCode> {
     let model = super::load(&args.source.file)?;
-    let options = Options { role: args.source.role, workers: args.workers, batch: args.batch };
+    let options = Options {
+        role: args.source.role,
+        workers: args.workers,
+        batch: args.batch,
+        ..Options::default()
+    };
     let verdicts = replay::files(&model, options, &args.inputs, &args.out).into_diagnostic()?;
     let value = serde_json::to_value(&verdicts).into_diagnostic()?;
     if args.json {

@@ -38,8 +38,6 @@ mod table;
 pub mod tcp_state;
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod packet;
 #[cfg(test)]
 mod requirements;

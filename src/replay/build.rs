@@ -16,10 +16,6 @@ use crate::tables::{CounterNames, Counters, Tables};
 use crate::time::Now;
 use crate::worker::{Handoff, Parts, Rings, Wake, Worker, handoffs};
 
-/// Frames of each pool.
-const FRAMES: usize = 512;
-/// Frames that wait in each lane of a port, and entries of rings.
-const DEPTH: usize = 4096;
 /// The seed of what is random about NAT.
 const SEED: u64 = 0;
 
@@ -29,7 +25,7 @@ impl Replay {
     /// # Errors
     /// When the model cannot be forwarded, or an option is out of range.
     pub fn new(model: &Model, options: Options, start: Now) -> Result<Self, ReplayError> {
-        let Options { role, workers, batch } = options;
+        let Options { role, workers, batch, room } = options;
         for (what, value) in [("workers", workers), ("batch", batch)] {
             if !(1..=64).contains(&value) {
                 return Err(ReplayError::Range { what, value });
@@ -41,14 +37,14 @@ impl Replay {
         let mut lanes = Vec::new();
         let mut queues: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         for own in &model.ports {
-            let (plug, far) = memory::cable(workers, DEPTH)?;
+            let (plug, far) = memory::cable(workers, room.depth)?;
             let kind = PortKind::Memory { name: own.name.to_string(), plug };
             let (_, own_queues) = Port::open(PortSpec { kind, queues: workers })?;
             queues.iter_mut().zip(own_queues).for_each(|(all, queue)| all.push(queue));
             lanes.push(far.into_ends());
         }
         // Twice as many as there are users, so that no pool runs dry while others are full.
-        let mut pools = Pool::family(2 * workers + 4, FRAMES)?;
+        let mut pools = Pool::family(2 * workers + 4, room.frames)?;
         let (mut pool, plane_pool) = (take(&mut pools), take(&mut pools));
         for mut spare in pools.split_off(workers) {
             std::iter::from_fn(|| if spare.is_empty() { None } else { spare.take() })
@@ -60,10 +56,10 @@ impl Replay {
             gateways: compiled.gateways.len(),
         };
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(Counters::new(names))).collect();
-        let rings: Vec<Rings> = (0..workers).map(|_| Rings::new(DEPTH)).collect();
+        let rings: Vec<Rings> = (0..workers).map(|_| Rings::new(room.depth)).collect();
         let published = Arc::new(Published::new(compiled.tables.clone()));
         let plane = Plane::new(&compiled, Arc::clone(&published), rings.clone(), plane_pool, start);
-        let handoffs = handoffs(workers, DEPTH);
+        let handoffs = handoffs(workers, room.depth);
         let own = pools.into_iter().zip(queues).enumerate();
         let workers = own
             .map(|(index, (pool, queues))| {
@@ -72,7 +68,7 @@ impl Replay {
                     tables: published.reader(),
                     queues,
                     pool,
-                    shards: shards(&compiled.tables, index),
+                    shards: shards(&compiled.tables, index, room.flows),
                     counters: Arc::clone(&counters[index]),
                     rings: rings[index].clone(),
                     to: handoffs[index].iter().map(to).collect(),
@@ -118,10 +114,10 @@ fn to(handoff: &Handoff) -> (Handoff, Wake) {
     (Arc::clone(handoff), Wake::nobody())
 }
 
-fn shards(tables: &Tables, worker: usize) -> Shards {
+fn shards(tables: &Tables, worker: usize, sizes: Sizes) -> Shards {
     let id = WorkerId::from_index(worker);
     let (nats, gateways) = (&tables.nats[..], &tables.gateways[..]);
-    Shards::new(Sizes::default(), (nats, gateways), SEED, |shard| tables.owner(shard) == id)
+    Shards::new(sizes, (nats, gateways), SEED, |shard| tables.owner(shard) == id)
 }
 
 /// The far port of each port's cable.

@@ -30,6 +30,7 @@ use crate::ids::{PortId, WorkerId};
 use crate::io::PortError;
 use crate::io::memory::End;
 use crate::model::{Model, Role, SplitCable};
+use crate::stage::state::Sizes;
 use crate::stage::{Message, Punt, foresee};
 use crate::sync::Published;
 use crate::tables::{Counters, Tables};
@@ -60,11 +61,36 @@ pub struct Options {
     pub workers: usize,
     /// Most frames of a batch, 1 to 64.
     pub batch: usize,
+    /// How much fits.
+    pub room: Room,
+}
+
+/// How many frames and flows fit before they are dropped by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Frames of each worker's pool.
+    pub frames: usize,
+    /// Frames that wait in each lane of a port, and entries of the rings between workers.
+    pub depth: usize,
+    /// What each shard keeps.
+    pub flows: Sizes,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { frames: 512, depth: 4096, flows: Sizes::default() }
+    }
+}
+
+impl Room {
+    /// Enough for a few dozen packets, and cheap to make: for many short replays.
+    pub const SMALL: Room =
+        Room { frames: 128, depth: 64, flows: Sizes { nsg_flows: 16, gateway_flows: 16, fragments: 8 } };
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { role: Role::All, workers: 1, batch: crate::frame::BATCH }
+        Self { role: Role::All, workers: 1, batch: crate::frame::BATCH, room: Room::default() }
     }
 }
 
