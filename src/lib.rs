@@ -14,6 +14,7 @@
 // Level 0: values and bytes.
 pub mod ids;
 pub mod mem;
+pub mod planted;
 pub mod sync;
 pub mod time;
 pub mod wire;

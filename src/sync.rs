@@ -1,11 +1,28 @@
 //! What is shared between control and workers: a snapshot that one side stores and the other
-//! loads once a turn, and counters that one thread writes and any thread reads.
+//! loads once a turn, counters that one thread writes and any thread reads, and what a sleeper and
+//! those who wake it agree on.
+//!
+//! Words that threads share come from [`atomic`]: under `--cfg thruway_loom` they are loom's, which
+//! runs every order in which threads may meet (tests/loom.rs).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
+
+/// Atomic words: the standard library's, or those of loom.
+pub mod atomic {
+    #[cfg(thruway_loom)]
+    pub use loom::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+    #[cfg(not(thruway_loom))]
+    pub use std::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+    };
+}
 
 /// A value that control replaces whole and workers look at once a turn.
 #[derive(Debug)]
@@ -69,5 +86,46 @@ impl Counter {
     /// The value as any thread sees it.
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a sleeper and those who wake it agree on: a ring between "nothing to do" and "asleep" is
+/// never lost.
+#[derive(Debug)]
+pub struct Signal {
+    rung: AtomicBool,
+    asleep: AtomicBool,
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self { rung: AtomicBool::new(false), asleep: AtomicBool::new(false) }
+    }
+}
+
+impl Signal {
+    /// Notes a ring; whether the sleeper has to be woken.
+    #[inline]
+    pub fn ring(&self) -> bool {
+        self.rung.store(true, Ordering::SeqCst);
+        self.asleep.load(Ordering::SeqCst)
+    }
+
+    /// Declares the sleeper asleep; false when somebody rang since the last [`Signal::disarm`].
+    /// The sleeper looks for work once more before it sleeps.
+    pub fn arm(&self) -> bool {
+        self.asleep.store(true, Ordering::SeqCst);
+        !self.rung.load(Ordering::SeqCst)
+    }
+
+    /// Declares the sleeper awake. What rang meanwhile is seen by its next look for work.
+    pub fn disarm(&self) {
+        self.asleep.store(false, Ordering::SeqCst);
+        self.rung.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the sleeper sleeps, or is about to.
+    pub fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::SeqCst)
     }
 }

@@ -15,6 +15,7 @@ use crate::frame::{BATCH, Batch, DropReason, Frame, Outgoing, Pool, Row};
 use crate::ids::{PortId, WorkerId};
 use crate::io::{self, Counts, Queue};
 use crate::pipeline;
+use crate::planted::{Bug, planted};
 use crate::stage::icmp::{self, Report};
 use crate::stage::state::{Fate, HELD_SPAN, Held, fate};
 use crate::stage::{Context, Outbox, Punt, Sharded, Shards, police};
@@ -218,7 +219,8 @@ impl Worker {
             let (ring, wake) = &parts.to[to];
             for packet in packets.drain(..) {
                 if let Err((frame, _)) = ring.push(packet) {
-                    parts.counters.note_drop(DropReason::HandoffFull, 1);
+                    let lost = u64::from(!planted(Bug::FullRing));
+                    parts.counters.note_drop(DropReason::HandoffFull, lost);
                     parts.pool.put(frame);
                 }
             }

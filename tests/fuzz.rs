@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use thruway::frame::DropReason;
 use thruway::replay::{Options, Replay};
 
 #[allow(dead_code, unreachable_pub, reason = "the golden tests use all of it")]
@@ -83,8 +84,10 @@ fn run(target: &str, cases: usize) {
         let done = std::panic::catch_unwind(|| check(bytes));
         assert!(done.is_ok(), "{name} does not hold");
     }
+    // scripts/coverage asks what the corpus reaches alone.
+    let asked = std::env::var("THRUWAY_FUZZ_CASES").ok().and_then(|text| text.parse().ok());
     let mut numbers = Numbers(0x7468_7275_7761_7921);
-    for _ in 0..cases {
+    for _ in 0..asked.unwrap_or(cases) {
         check(&numbers.bytes());
         let entry = numbers.below(corpus.len());
         check(&numbers.change(&corpus[entry].1));
@@ -121,6 +124,41 @@ tests! {
     pipeline_conserve: 200,
     policer_model: 10_000,
     vlan_qinq: 20_000,
+}
+
+/// Each difference that is accepted has a seed that shows it, and a seed of that name shows no other.
+#[test]
+fn every_accepted_difference_has_its_seed() {
+    use targets::parse_diff::{Difference, differences};
+    for difference in Difference::ALL {
+        let file = folder("parse_diff").join(difference.seed());
+        let bytes = fs::read(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display()));
+        let found = differences(&bytes);
+        assert!(found.contains(&difference), "{}: {found:?}", file.display());
+    }
+}
+
+/// Random runs are worth something only if they get into every corner.
+#[test]
+fn random_runs_of_nat_meet_every_reason_to_drop() {
+    let mut numbers = Numbers(7);
+    let mut outcomes: std::collections::BTreeMap<&str, u32> = std::collections::BTreeMap::new();
+    for _ in 0..300 {
+        let data: Vec<u8> = (0..400).map(|_| numbers.next().to_be_bytes()[0]).collect();
+        for name in targets::nat_identity::outcomes(&data) {
+            *outcomes.entry(name).or_default() += 1;
+        }
+    }
+    for reason in [
+        DropReason::NatNoSession,
+        DropReason::NatFiltered,
+        DropReason::NatHostLimit,
+        DropReason::NatTableFull,
+        DropReason::NatPoolExhausted,
+    ] {
+        assert!(outcomes.contains_key(reason.name()), "{reason}: {outcomes:?}");
+    }
+    assert!(outcomes["passed"] > 1000, "{outcomes:?}");
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) {

@@ -51,7 +51,8 @@ impl Fields {
         match self.load {
             Load::Udp(src, dst) => ip.udp(src, dst, &self.payload),
             Load::Tcp(src, dst, seq, ack, flags, window) => {
-                let fields = TcpFields { src, dst, seq, ack, flags, window, urgent: 0, options: &[] };
+                let fields =
+                    TcpFields { src, dst, seq, ack, flags, window, urgent: 0, options: &[] };
                 ip.tcp(fields, &self.payload)
             }
             Load::Echo(id, seq) => ip.icmp_echo(icmp4::kind::ECHO_REQUEST, id, seq, &self.payload),

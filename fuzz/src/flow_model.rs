@@ -123,7 +123,8 @@ impl Run {
         if what >= 128 {
             tuple = tuple.reversed();
         }
-        let direction = [RuleDirection::Inbound, RuleDirection::Outbound][usize::from(what / 8) % 2];
+        let direction =
+            [RuleDirection::Inbound, RuleDirection::Outbound][usize::from(what / 8) % 2];
         let hash = hash5(7, tuple.src, tuple.dst, tuple.sport, tuple.dport, tuple.proto);
         let key = NsgKey::new(NsgId(3), direction, &tuple, hash);
         let now = Now(self.now);
@@ -136,7 +137,12 @@ impl Run {
     }
 
     /// What the model decides.
-    fn decide(&mut self, tuple: &Tuple, direction: RuleDirection, limited: bool) -> Result<(), DropReason> {
+    fn decide(
+        &mut self,
+        tuple: &Tuple,
+        direction: RuleDirection,
+        limited: bool,
+    ) -> Result<(), DropReason> {
         let end = |address: u32, port: u16| u64::from(address) << 16 | u64::from(port);
         let (a, b) = (end(tuple.src, tuple.sport), end(tuple.dst, tuple.dport));
         let upward = a <= b;

@@ -90,7 +90,8 @@ impl Made {
     }
 
     fn packet(&self) -> build::Packet {
-        let ip = build::Packet::ip4(host(), REMOTE).id(self.id).fragment(self.offset * 8, self.more);
+        let ip =
+            build::Packet::ip4(host(), REMOTE).id(self.id).fragment(self.offset * 8, self.more);
         ip.raw(self.proto, &self.payload)
     }
 
@@ -126,7 +127,8 @@ pub fn check(data: &[u8]) {
         }
         now = now + Span::millis(u64::from(input.byte()) * 16);
         let made = Made::read(&mut input);
-        let eth = [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0], &made.packet().build()[..]].concat();
+        let eth =
+            [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0], &made.packet().build()[..]].concat();
         let read = Packet::read(&eth, now);
         assert_eq!(read.as_ref().err().is_some(), made.refused(), "{:02x?}", made.packet().build());
         let Ok(packet) = read else { continue };
@@ -176,7 +178,8 @@ fn translate(
 fn model() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| {
-        let text = lab::CONFIG.replace("name = \"spoke\"", &format!("name = \"spoke\"\nmtu = {MTU}"));
+        let text =
+            lab::CONFIG.replace("name = \"spoke\"", &format!("name = \"spoke\"\nmtu = {MTU}"));
         assert_ne!(text, lab::CONFIG);
         lab::model(&text)
     })
@@ -237,8 +240,12 @@ fn together(whole: &[u8], pieces: &[Vec<u8>]) {
         for (place, byte) in bytes[at..].iter_mut().zip(payload) {
             assert!(place.replace(*byte).is_none(), "two pieces overlap");
         }
-        assert!(field & 0x2000 == 0 || payload.len().is_multiple_of(8), "a piece ends on eight bytes");
-        ends += usize::from(field & 0x2000 == half(whole, 6) & 0x2000 && at + payload.len() == size);
+        assert!(
+            field & 0x2000 == 0 || payload.len().is_multiple_of(8),
+            "a piece ends on eight bytes"
+        );
+        ends +=
+            usize::from(field & 0x2000 == half(whole, 6) & 0x2000 && at + payload.len() == size);
     }
     let bytes: Option<Vec<u8>> = bytes.into_iter().collect();
     assert_eq!(bytes.as_deref(), Some(&whole[header(whole)..]), "the pieces are the whole");

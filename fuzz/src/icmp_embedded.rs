@@ -6,7 +6,9 @@ use std::sync::{Arc, OnceLock};
 use thruway::frame::{DropReason, Flags};
 use thruway::ids::ShardId;
 use thruway::mem::Arena;
-use thruway::nat::{Bindings, Endpoint, Nat44Shard, NatConfig, Proto, Side, Translated, shard_of_inside};
+use thruway::nat::{
+    Bindings, Endpoint, Nat44Shard, NatConfig, Proto, Side, Translated, shard_of_inside,
+};
 use thruway::time::{Now, Span};
 use thruway::wire::build;
 use thruway::wire::icmp4;
@@ -32,7 +34,12 @@ fn rules() -> &'static Arc<Bindings> {
     RULES.get_or_init(|| {
         let net = |text: &str| text.parse().expect("a prefix");
         let pool = vec![net("203.0.113.64/32")];
-        let config = NatConfig { inside: vec![net("10.0.0.0/8")], pool, sessions: 8, ..NatConfig::default() };
+        let config = NatConfig {
+            inside: vec![net("10.0.0.0/8")],
+            pool,
+            sessions: 8,
+            ..NatConfig::default()
+        };
         config.compile().expect("the configuration is right")
     })
 }
@@ -83,7 +90,12 @@ pub fn check(data: &[u8]) {
         Side::Out2In => (SERVER.ip, outside.ip),
         Side::In2Out => (inside.ip, SERVER.ip),
     };
-    let error = build::Packet::ip4(ends.0, ends.1).icmp_error(kind, code, 1400, &quote[..quote.len().min(576)]);
+    let error = build::Packet::ip4(ends.0, ends.1).icmp_error(
+        kind,
+        code,
+        1400,
+        &quote[..quote.len().min(576)],
+    );
     let original = Packet::of(&error, START + Span::millis(5));
     let mut error = original.clone();
     let outcome = match side {
@@ -118,7 +130,10 @@ fn mend_header(quote: &mut [u8]) {
 fn is_about_an_error(quote: &[u8]) -> bool {
     let size = quote.first().map_or(0, |first| usize::from(first & 15) * 4);
     let first_fragment = quote.get(6..8).is_some_and(|field| field[0] & 0x1f == 0 && field[1] == 0);
-    quote.get(9) == Some(&1) && first_fragment && quote.len() >= size + 8 && icmp4::is_error(quote[size])
+    quote.get(9) == Some(&1)
+        && first_fragment
+        && quote.len() >= size + 8
+        && icmp4::is_error(quote[size])
 }
 
 /// What passed names a session's other end now, and is the same otherwise.

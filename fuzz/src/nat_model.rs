@@ -252,4 +252,3 @@ impl Model {
         mapping.sessions.entry(remote).or_insert(session);
     }
 }
-

@@ -69,11 +69,13 @@ impl Plain {
     }
 
     fn matches(&self, tuple: &Tuple) -> bool {
-        let within = |range: Option<(u32, u32)>, n: u32| range.is_none_or(|(a, b)| (a..=b).contains(&n));
+        let within =
+            |range: Option<(u32, u32)>, n: u32| range.is_none_or(|(a, b)| (a..=b).contains(&n));
         let whole = |range: Option<(u32, u32)>| range.is_none_or(|range| range == (0, 0xffff));
         let [source, destination, source_ports, destination_ports] = self.ranges;
         let ports = if matches!(tuple.proto, 6 | 17) {
-            within(source_ports, tuple.sport.into()) && within(destination_ports, tuple.dport.into())
+            within(source_ports, tuple.sport.into())
+                && within(destination_ports, tuple.dport.into())
         } else {
             whole(source_ports) && whole(destination_ports)
         };
@@ -116,7 +118,9 @@ pub fn check(data: &[u8]) {
         let (action, rule) = set.evaluate(RuleDirection::Inbound, &tuple);
         match plain.iter().position(|plain| plain.matches(&tuple)) {
             Some(at) => assert_eq!((action, rule.index()), (plain[at].action, at), "{tuple:?}"),
-            None => assert!(rule.index() >= len && action == Action::Deny, "{tuple:?}: a default rule"),
+            None => {
+                assert!(rule.index() >= len && action == Action::Deny, "{tuple:?}: a default rule")
+            }
         }
     }
 }

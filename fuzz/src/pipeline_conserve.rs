@@ -47,7 +47,13 @@ fn entries(data: &[u8]) -> Vec<Entry> {
 }
 
 /// What leaves, and what is counted.
-fn run(model: &Model, entries: &[Entry], workers: usize, batch: usize, room: Room) -> (Vec<Sent>, Verdicts) {
+fn run(
+    model: &Model,
+    entries: &[Entry],
+    workers: usize,
+    batch: usize,
+    room: Room,
+) -> (Vec<Sent>, Verdicts) {
     let options = Options { workers, batch, room, ..Options::default() };
     let mut replay = Replay::new(model, options, lab::START).expect("the lab is right");
     // Neighbours are known first: what comes in can leave.
@@ -91,7 +97,9 @@ pub fn check(data: &[u8]) {
 fn gateway(entries: &[Entry], model: &Model, sent: &[Sent], verdicts: &Verdicts) {
     let (by_gateway, counted) = run(model, entries, 1, 64, Room::SMALL);
     let differs = |own: &Verdicts| {
-        own.drops.iter().any(|(name, n)| *n > 0 && (name.starts_with("gateway_") || name == "ttl_expired"))
+        own.drops
+            .iter()
+            .any(|(name, n)| *n > 0 && (name.starts_with("gateway_") || name == "ttl_expired"))
     };
     if differs(&counted) || differs(verdicts) {
         return;

@@ -22,6 +22,7 @@ use super::prefix::{Prefix as _, Prefix4};
 use super::reach::{groups_of, paint, place};
 use super::trie::Trie;
 use crate::ids::NextHopId;
+use crate::planted::{Bug, planted};
 
 /// Highest number of a next hop: an entry keeps a bit for itself, and zero means no route.
 pub(super) const MAX_NEXT_HOP: u32 = CHUNK - 2;
@@ -177,6 +178,7 @@ impl FibWriter {
     /// `hop`.
     fn apply(&mut self, prefix: Prefix4, hop: Option<NextHopId>) -> Result<(), FibError> {
         match prefix.len() {
+            0 if planted(Bug::DefaultRoute) => {}
             0 => self.fib.set_default(hop.map_or(0, entry)),
             1..=16 => self.apply_to_root(prefix, hop),
             17..=24 => self.apply_to_middle(prefix, hop)?,

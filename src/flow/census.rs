@@ -5,10 +5,9 @@
 //! exact at every tick without anybody walking tables. Workers share a census by reference; each
 //! flow costs it a few atomic additions per tick in which the flow is used, not per packet.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
 use crossbeam::utils::CachePadded;
 
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::time::{Now, Span};
 
 /// One tick is 2^28 ns, 0.27 s: the grain in which flows age.

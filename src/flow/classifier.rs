@@ -5,6 +5,7 @@
 
 use super::key::Tuple;
 use super::rules::{PortSet, Protocol, Rule};
+use crate::planted::{Bug, planted};
 use crate::wire::proto;
 
 /// The sets of rules that accept each interval of one field's values.
@@ -34,7 +35,8 @@ impl Field {
         for (number, rule) in rules.iter().enumerate() {
             for (first, last) in ranges(rule) {
                 let from = starts.partition_point(|&start| start < first);
-                let to = starts.partition_point(|&start| start <= last);
+                let early = u32::from(last > first && planted(Bug::RangeEnd));
+                let to = starts.partition_point(|&start| start <= last - early);
                 for interval in from..to {
                     set_bit(&mut sets[interval * words..][..words], number);
                 }

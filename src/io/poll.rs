@@ -7,19 +7,18 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::port::Queue;
+use crate::sync::Signal;
 use crate::time::Span;
 
 /// Wakes a sleeper; costs a system call only when it sleeps.
 #[derive(Debug)]
 pub struct Bell {
     fd: OwnedFd,
-    rung: AtomicBool,
-    asleep: AtomicBool,
+    signal: Signal,
 }
 
 impl Bell {
@@ -29,14 +28,13 @@ impl Bell {
     /// When the process has no descriptors left.
     pub fn new() -> io::Result<Self> {
         let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Self { fd, rung: AtomicBool::new(false), asleep: AtomicBool::new(false) })
+        Ok(Self { fd, signal: Signal::default() })
     }
 
     /// Wakes the sleeper, or keeps it from falling asleep.
     #[inline]
     pub fn ring(&self) {
-        self.rung.store(true, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst) {
+        if self.signal.ring() {
             self.write();
         }
     }
@@ -47,15 +45,12 @@ impl Bell {
         let _ = rustix::io::write(&self.fd, &1u64.to_ne_bytes());
     }
 
-    /// Declares the sleeper asleep; false when somebody rang since the last [`Bell::disarm`].
     fn arm(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        !self.rung.load(Ordering::SeqCst)
+        self.signal.arm()
     }
 
     fn disarm(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-        self.rung.store(false, Ordering::SeqCst);
+        self.signal.disarm();
     }
 
     /// Empties the descriptor after it woke the sleeper. A ring's write may come late, after
@@ -256,7 +251,7 @@ mod tests {
         let before = clock::now();
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                while !waker.0.asleep.load(Ordering::SeqCst) {
+                while !waker.0.signal.is_asleep() {
                     std::thread::yield_now();
                 }
                 waker.wake();

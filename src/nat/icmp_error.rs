@@ -13,6 +13,7 @@ use std::ops::Range;
 
 use super::session::{Endpoint, Proto, Side};
 use crate::frame::{Flags, Row};
+use crate::planted::{Bug, planted};
 use crate::wire::checksum::{self, Delta};
 use crate::wire::icmp4;
 use crate::wire::ip4::{self, Ip4Header};
@@ -54,7 +55,10 @@ impl Quote {
         let quote = frame.get(ip..message.end)?;
         let (header, _) = Ip4Header::ref_from_prefix(quote).ok()?;
         let header_len = header.header_len();
-        if header.version() != 4 || header_len < ip4::HEADER || quote.len() < header_len {
+        if header.version() != 4
+            || header_len < ip4::HEADER
+            || (quote.len() < header_len && !planted(Bug::QuotePastEnd))
+        {
             return None;
         }
         let (src, dst) = (header.src.get(), header.dst.get());

@@ -11,6 +11,7 @@ use super::shard::Nat44Shard;
 use super::state::Presence;
 use super::tcp_state::{self, TcpState};
 use crate::frame::{DropReason, Row};
+use crate::planted::{Bug, planted};
 use crate::time::Now;
 use crate::wire::icmp4::{self, kind};
 
@@ -158,6 +159,7 @@ impl Nat44Shard {
                 self.state.prefetch_answers(key, outside);
                 match self.state.find_mapping(Side::Out2In, proto, outside, now) {
                     None | Some((_, Presence::Gone)) => return Some(outside),
+                    Some(_) if planted(Bug::PortTwice) => return Some(outside),
                     Some((_, Presence::Alive(t) | Presence::Resting(t))) => until = until.min(t),
                 }
             }

@@ -17,6 +17,7 @@ use super::tcp_state::{self, TcpState, Timer};
 use crate::frame::{DropReason, Flags, Row};
 use crate::ids::ShardId;
 use crate::mem::Arena;
+use crate::planted::{Bug, planted};
 use crate::time::{Now, Span};
 
 /// Datagrams in fragments that one shard follows at a time.
@@ -147,7 +148,7 @@ impl Nat44Shard {
     ) -> Result<Translated, DropReason> {
         let now = row.arrival;
         let id = match self.state.flow(&key) {
-            Some(id) if self.state.session(id).deadline > now => {
+            Some(id) if self.state.session(id).deadline > now || planted(Bug::DeadSession) => {
                 self.advance(id, side, (row.tcp_flags, now));
                 id
             }

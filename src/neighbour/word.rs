@@ -1,9 +1,8 @@
 //! What workers know of a neighbour: its MAC address and state in one word, so that both always
 //! belong together.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::ids::NeighbourId;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::wire::eth::MacAddr;
 
 /// Whether frames can be sent to a neighbour.

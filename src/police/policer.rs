@@ -14,11 +14,11 @@
 //! owner, come with an old time. They are judged at the latest time that the bucket has seen: at
 //! their own, a full bucket that others moved on would have nothing for them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crossbeam::utils::CachePadded;
 
 use super::Rate;
+use crate::planted::{Bug, planted};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::time::{Now, Span};
 
 /// The word of a bucket that was never used: full, whatever the time is.
@@ -64,7 +64,11 @@ impl Bucket {
     /// suffice.
     #[inline(always)]
     fn take(&self, position: u64, now: Now, cost: u64) -> Option<u64> {
-        let parts = cost.checked_mul(self.rate.den()).filter(|&parts| parts <= self.burst)?;
+        let parts = match cost.checked_mul(self.rate.den()) {
+            None if planted(Bug::PolicerWrap) => Some(cost.wrapping_mul(self.rate.den())),
+            parts => parts,
+        };
+        let parts = parts.filter(|&parts| parts <= self.burst)?;
         let (base, room) = self.level(position, now);
         if parts > room {
             return None;

@@ -84,8 +84,11 @@ impl Default for Room {
 
 impl Room {
     /// Enough for a few dozen packets, and cheap to make: for many short replays.
-    pub const SMALL: Room =
-        Room { frames: 128, depth: 64, flows: Sizes { nsg_flows: 16, gateway_flows: 16, fragments: 8 } };
+    pub const SMALL: Room = Room {
+        frames: 128,
+        depth: 64,
+        flows: Sizes { nsg_flows: 16, gateway_flows: 16, fragments: 8 },
+    };
 }
 
 impl Default for Options {

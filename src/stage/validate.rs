@@ -12,6 +12,7 @@ use zerocopy::FromBytes;
 
 use super::Context;
 use crate::frame::{Batch, Bits, DropReason, FRAME_SIZE, Flags, Row};
+use crate::planted::{Bug, planted};
 use crate::wire::eth::{self, ether_type};
 use crate::wire::ip4::{self, Ip4Header};
 use crate::wire::tcp::{self, TcpHeader};
@@ -158,7 +159,8 @@ fn header_of(packet: &[u8], size: usize, row: &mut Row) -> Result<(), DropReason
     if ip.flags_fragment.get() & ip4::DF != 0 {
         row.flags.set(Flags::DF);
     }
-    row.l4 = row.l3 + u16::try_from(header_len).expect("60 at most");
+    let late = u16::from(header_len > ip4::HEADER && planted(Bug::HeaderLength));
+    row.l4 = row.l3 + u16::try_from(header_len).expect("60 at most") + late;
     let payload = &packet[header_len..usize::from(total).min(packet.len())];
     let payload_len = usize::from(total) - header_len;
     if ip.is_fragment() {
@@ -168,7 +170,7 @@ fn header_of(packet: &[u8], size: usize, row: &mut Row) -> Result<(), DropReason
             return Err(DropReason::Ip4BadFragment);
         }
         // RFC 1858: a second fragment that overlays TCP's flags.
-        if offset == 8 && ip.proto == proto::TCP {
+        if offset == 8 && ip.proto == proto::TCP && !planted(Bug::FragmentOverlap) {
             return Err(DropReason::Ip4BadFragment);
         }
         if offset > 0 {

@@ -1,5 +1,7 @@
 //! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 
+use crate::planted::{Bug, planted};
+
 /// One's-complement sum of `bytes` added to `sum`; an odd last byte counts as if a zero followed.
 ///
 /// The sum means something only when it is folded.
@@ -24,6 +26,7 @@ fn add_words(mut sum: u64, bytes: &[u8]) -> u64 {
         sum = sum.wrapping_add(u64::from(word));
     }
     let last = match *words.remainder() {
+        [a] if planted(Bug::OddByte) => u32::from_be_bytes([0, a, 0, 0]),
         [a] => u32::from_be_bytes([a, 0, 0, 0]),
         [a, b] => u32::from_be_bytes([a, b, 0, 0]),
         [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
@@ -120,12 +123,12 @@ impl Delta {
     /// written as 0xFFFF (RFC 768).
     #[inline(always)]
     #[must_use]
-    pub const fn apply_udp(self, field: u16) -> u16 {
+    pub fn apply_udp(self, field: u16) -> u16 {
         if field == 0 {
             return 0;
         }
         match self.apply(field) {
-            0 => 0xffff,
+            0 if !planted(Bug::UdpZero) => 0xffff,
             sum => sum,
         }
     }

@@ -7,6 +7,7 @@ use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::eth;
+use crate::planted::{Bug, planted};
 
 /// Length of one tag in bytes.
 pub const TAG: usize = 4;
@@ -235,9 +236,11 @@ pub fn push(buf: &mut [u8], start: usize, tag: Tag) -> Option<usize> {
 #[inline]
 pub fn pop(buf: &mut [u8], start: usize, count: usize) -> Option<usize> {
     let frame = buf.get_mut(start..)?;
-    if read_tags(frame)?.len() < count {
+    let len = read_tags(frame)?.len();
+    if len < count {
         return None;
     }
+    let count = if count == 2 && len > 2 && planted(Bug::DoublePop) { 3 } else { count };
     frame.copy_within(..MACS, count * TAG);
     Some(start + count * TAG)
 }

@@ -71,7 +71,9 @@ fn refused(bytes: &[u8], row: &Row, error: &SliceError) -> Difference {
     };
     match (row.proto, behind) {
         (51, _) if row.ether_type == 0x0800 => Difference::AuthenticationHeader,
-        (1, Some(Layer::Icmpv4Timestamp | Layer::Icmpv4TimestampReply | Layer::Icmpv4)) => Difference::ShortIcmp,
+        (1, Some(Layer::Icmpv4Timestamp | Layer::Icmpv4TimestampReply | Layer::Icmpv4)) => {
+            Difference::ShortIcmp
+        }
         _ if row.ether_type != 0x0800 => Difference::Tags,
         _ => panic!("etherparse: {error} of {bytes:02x?}"),
     }

@@ -82,6 +82,3 @@ fn packet(bytes: &[u8], row: &Row) {
     };
     assert_eq!((row.sport, row.dport), ports, "ports of {bytes:02x?}");
 }
-
-
-
