@@ -1,0 +1,109 @@
+//! Hostile frames at every port of the golden lab, by a seed: each is accounted for, and neither how
+//! many share a batch nor how many workers there are changes what leaves.
+
+use thruway::hostile::{Hosts, Kind, Numbers, Sizes, Stream};
+use thruway::replay::{Options, Replay, Sent};
+use thruway::time::{Now, Span};
+
+#[allow(dead_code, unreachable_pub, reason = "the golden tests use all of it")]
+#[path = "support/cases.rs"]
+mod cases;
+#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#[path = "support/lab.rs"]
+mod lab;
+
+/// Frames of a run.
+const FRAMES: usize = 4000;
+
+/// A frame, its port, and how long after the one before it comes.
+struct Entry {
+    port: String,
+    wait: Span,
+    bytes: Vec<u8>,
+}
+
+/// The stream of a port, for those who talk there in the golden tests.
+fn stream(seed: u64, port: &str, kinds: &[Kind], known: &[(String, Vec<u8>)]) -> Stream {
+    let here = known.iter().filter(|(own, _)| own == port);
+    let captured: Vec<Vec<u8>> = here.map(|(_, bytes)| bytes.clone()).collect();
+    let mut hosts = Hosts::default();
+    captured.iter().for_each(|frame| hosts.learn(frame));
+    Stream::new(seed, kinds, hosts, captured, Sizes { min: 0, max: 1600 })
+}
+
+fn frames(seed: u64, kinds: &[Kind]) -> Vec<Entry> {
+    let hello = lab::hello().into_iter().map(|own| (own.port.to_owned(), own.bytes));
+    let golden = cases::all().into_iter().flat_map(|case| case.frames);
+    let golden = golden.map(|(port, bytes)| (port.to_owned(), bytes));
+    let known: Vec<_> = hello.chain(golden).collect();
+    let ports = replay(Options::default()).ports();
+    let mut numbers = Numbers::new(!seed);
+    let mut streams: Vec<Stream> =
+        ports.iter().map(|port| stream(numbers.next_bits(), port, kinds, &known)).collect();
+    let frame = |_| {
+        let at = usize::try_from(numbers.next_bits() % ports.len() as u64).unwrap();
+        let wait = Span(numbers.next_bits() % 2_000_000);
+        Entry { port: ports[at].clone(), wait, bytes: streams[at].next_frame().1 }
+    };
+    (0..FRAMES).map(frame).collect()
+}
+
+fn replay(options: Options) -> Replay {
+    Replay::new(&lab::model(lab::CONFIG), options, lab::START).unwrap()
+}
+
+/// What leaves, and what is counted.
+fn run(frames: &[Entry], (workers, batch): (usize, usize)) -> (Vec<Sent>, String, Vec<String>) {
+    let options = Options { workers, batch, ..Options::default() };
+    let mut replay = replay(options);
+    for hello in lab::hello() {
+        let port = replay.port(hello.port).unwrap();
+        replay.offer(port, hello.at, &hello.bytes).unwrap();
+    }
+    let mut at: Now = lab::after(10_000);
+    for entry in frames {
+        at = at + entry.wait;
+        let port = replay.port(&entry.port).unwrap();
+        replay.offer(port, at, &entry.bytes).unwrap();
+    }
+    replay.finish().unwrap();
+    let verdicts = replay.verdicts();
+    assert!(verdicts.accounts.balanced, "not all are accounted for: {verdicts:#?}");
+    let reasons = verdicts.drops.keys().cloned().collect();
+    (replay.take_sent(), format!("{:?} {:?}", verdicts.drops, verdicts.ports), reasons)
+}
+
+fn check(seed: u64, kinds: &[Kind]) {
+    let frames = frames(seed, kinds);
+    let alone = run(&frames, (1, 1));
+    for other in [(1, 64), (3, 64)] {
+        let found = run(&frames, other);
+        assert!(alone.1 == found.1, "seed {seed} {kinds:?} {other:?}: {} {}", alone.1, found.1);
+        for (a, b) in alone.0.iter().zip(&found.0) {
+            assert_eq!(a, b, "seed {seed} {kinds:?} {other:?}");
+        }
+        assert_eq!(alone.0.len(), found.0.len(), "seed {seed} {kinds:?} {other:?}");
+    }
+}
+
+#[test]
+fn each_kind_alone_is_accounted_for_in_any_batch() {
+    for kind in Kind::ALL {
+        check(11, &[kind]);
+    }
+}
+
+#[test]
+fn all_kinds_together_are_accounted_for_in_any_batch() {
+    // More seeds for a longer look: SEEDS=1000 cargo test --release --test hostile.
+    let seeds = std::env::var("SEEDS").map_or(3, |seeds| seeds.parse().unwrap());
+    (0..seeds).for_each(|seed| check(seed, &Kind::ALL));
+}
+
+#[test]
+fn hostile_frames_end_by_many_names() {
+    let (sent, _, reasons) = run(&frames(1, &Kind::ALL), (1, 64));
+    println!("{} sent, {reasons:?}", sent.len());
+    assert!(sent.len() > FRAMES / 20, "{} left", sent.len());
+    assert!(reasons.len() >= 30, "{reasons:?}");
+}
