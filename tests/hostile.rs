@@ -1,6 +1,10 @@
 //! Hostile frames at every port of the golden lab, by a seed: each is accounted for, and neither how
 //! many share a batch nor how many workers there are changes what leaves.
 
+use std::ops::Range;
+
+use etherparse::checksum::Sum16BitWords;
+use etherparse::{Ipv4HeaderSlice, NetSlice, SlicedPacket, TransportSlice};
 use thruway::hostile::{Hosts, Kind, Numbers, Sizes, Stream};
 use thruway::replay::{Options, Replay, Sent};
 use thruway::time::{Now, Span};
@@ -93,11 +97,89 @@ fn each_kind_alone_is_accounted_for_in_any_batch() {
     }
 }
 
+/// More of them for a longer look: `SEEDS=300 cargo test --test hostile`.
+fn seeds() -> Range<u64> {
+    0..std::env::var("SEEDS").map_or(3, |seeds| seeds.parse().unwrap())
+}
+
 #[test]
 fn all_kinds_together_are_accounted_for_in_any_batch() {
-    // More seeds for a longer look: SEEDS=1000 cargo test --release --test hostile.
-    let seeds = std::env::var("SEEDS").map_or(3, |seeds| seeds.parse().unwrap());
-    (0..seeds).for_each(|seed| check(seed, &Kind::ALL));
+    seeds().for_each(|seed| check(seed, &Kind::ALL));
+}
+
+/// Whether a frame is one that a host behind the edge may get: ARP, or IPv4 with a header that is
+/// right, from somebody who can be answered.
+fn is_proper(frame: &[u8]) -> Result<(), String> {
+    let packet = SlicedPacket::from_ethernet(frame).map_err(|error| error.to_string())?;
+    let ip = match &packet.net {
+        Some(NetSlice::Ipv4(ip)) => ip.header(),
+        Some(NetSlice::Arp(_)) => return Ok(()),
+        other => return Err(format!("neither IPv4 nor ARP: {other:?}")),
+    };
+    // Over the bytes as they are: a header that etherparse writes has no evil bit (RFC 3514).
+    let sum = Sum16BitWords::new().add_slice(ip.slice()).ones_complement();
+    let src = ip.source_addr();
+    let is_martian = src.is_multicast() || src.is_loopback() || src.is_broadcast();
+    if ip.ttl() == 0 || sum != 0 {
+        return Err(format!("{ip:?}"));
+    }
+    if is_martian || src.octets()[0] == 0 || frame[0] & 1 != 0 {
+        return Err(format!("a martian, or for a group: {ip:?}"));
+    }
+    Ok(())
+}
+
+#[test]
+fn what_reaches_hosts_is_proper_whatever_came_in() {
+    let lab = replay(Options::default());
+    let ends = ["hub", "spoke", "m365"].map(|port| lab.port(port).unwrap());
+    let mut looked = 0;
+    for seed in seeds() {
+        let frames = frames(seed, &Kind::ALL);
+        for sent in run(&frames, (1, 64)).0 {
+            if ends.contains(&sent.port) {
+                looked += 1;
+                let line = thruway::wire::show(&sent.bytes);
+                is_proper(&sent.bytes).unwrap_or_else(|why| panic!("{line}: {why}"));
+            }
+        }
+    }
+    assert!(looked > 300, "{looked} frames left");
+}
+
+/// The packet that an ICMP error over IPv4 quotes, if the error's checksum is right and the quote
+/// has a whole header.
+fn quoted(frame: &[u8]) -> Option<Vec<u8>> {
+    let packet = SlicedPacket::from_ethernet(frame).ok()?;
+    let Some(TransportSlice::Icmpv4(icmp)) = packet.transport else { return None };
+    let is_error = [3, 4, 5, 11, 12].contains(&icmp.type_u8());
+    let sum = Sum16BitWords::new().add_slice(icmp.slice()).ones_complement();
+    let quote = icmp.slice().get(8..)?;
+    let header = Ipv4HeaderSlice::from_slice(quote).ok()?;
+    (is_error && sum == 0).then(|| header.slice().to_vec())
+}
+
+#[test]
+fn what_an_error_quotes_is_right_behind_nat_when_the_error_is() {
+    let mut looked = [0, 0];
+    for seed in seeds() {
+        // Here errors with a right checksum quote right headers; a captured frame may not.
+        let frames = frames(seed, &[Kind::Icmp, Kind::Grammar, Kind::Tcp]);
+        for (i, all) in [
+            frames.iter().map(|entry| entry.bytes.clone()).collect::<Vec<_>>(),
+            run(&frames, (1, 64)).0.into_iter().map(|sent| sent.bytes).collect(),
+        ]
+        .iter()
+        .enumerate()
+        {
+            for (frame, header) in all.iter().filter_map(|own| Some((own, quoted(own)?))) {
+                looked[i] += 1;
+                let sum = Sum16BitWords::new().add_slice(&header).ones_complement();
+                assert_eq!(sum, 0, "{i} {}", thruway::wire::show(frame));
+            }
+        }
+    }
+    assert!(looked[1] > 100, "{looked:?} errors");
 }
 
 #[test]
