@@ -1,5 +1,6 @@
 //! Hostile frames at every port of the golden lab, by a seed: each is accounted for, and neither how
 //! many share a batch nor how many workers there are changes what leaves.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::ops::Range;
 
@@ -12,7 +13,7 @@ use thruway::time::{Now, Span};
 #[allow(dead_code, unreachable_pub, reason = "the golden tests use all of it")]
 #[path = "support/cases.rs"]
 mod cases;
-#[allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#[allow(unreachable_pub, reason = "each test binary uses its part")]
 #[path = "support/lab.rs"]
 mod lab;
 
