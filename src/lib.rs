@@ -23,6 +23,7 @@ pub mod wire;
 pub mod fib;
 pub mod flow;
 pub mod frame;
+pub mod hostile;
 pub mod nat;
 pub mod neighbour;
 pub mod police;

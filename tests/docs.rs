@@ -39,6 +39,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("thruway show", Ok(("tests/cli.rs", "\"show\", \"status\""))),
     ("thruway bench", Ok(("tests/netns/questions.rs", "\"compare\""))),
     ("thruway replay", Ok(("tests/cli.rs", "\"replay\""))),
+    ("thruway fuzz-traffic", Ok(("tests/netns/hostile.rs", "\"fuzz-traffic\""))),
 ];
 
 fn root() -> PathBuf {
@@ -133,7 +134,8 @@ fn every_drop_reason_is_explained() {
     page += "\nA dash: ports, rings and workers drop it, or more than one stage by common code.\n\
         \nFrames that the kernel dropped before thruway could receive them have no name here and are \
         in no sum:\nthose of a TAP whose queue was full or had no carrier, and of a packet or xdp port whose \
-        ring was full.\n`thruway show ports` tells their number as `medium drops`.\n";
+        ring was full.\n`thruway show ports` tells their number as `medium drops`. Frames that end inside \
+        their outer tag (under\n20 bytes) the kernel gives to no packet port, and counts nowhere.\n";
     expect_current("docs/drops.md", &page);
 }
 

@@ -18,6 +18,8 @@ mod config;
 mod crossing;
 #[path = "netns/fixture.rs"]
 mod fixture;
+#[path = "netns/hostile.rs"]
+mod hostile;
 #[path = "netns/life.rs"]
 mod life;
 #[path = "netns/limits.rs"]

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod fuzz_traffic;
 mod output;
 mod processor;
 pub mod replay;
@@ -46,6 +47,8 @@ pub enum Command {
     Show(show::Args),
     /// Measure a forwarder: how fast, how sure, and what was the limit
     Bench(Box<bench::Args>),
+    /// Send hostile frames out of an interface of your lab, to try the device behind it
+    FuzzTraffic(Box<fuzz_traffic::Args>),
 }
 
 /// A configuration file and the part of it that this process takes.
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::main(&args),
         Command::Show(args) => show::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::FuzzTraffic(args) => fuzz_traffic::main(&args),
     };
     match done {
         Ok(code) => code,

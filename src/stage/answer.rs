@@ -51,7 +51,8 @@ pub fn run(cx: &mut Context<'_>, batch: &mut Batch, set: u64) {
     }
 }
 
-/// Turns an echo request into its reply, in place; `false` when its checksum is wrong.
+/// Turns an echo request into its reply, in place; `false` when its checksum is wrong, or it claims
+/// to come from a group of stations, all of which would get the reply.
 fn echo_reply(frame: &mut Frame, row: &Row) -> bool {
     let (l3, l4) = (usize::from(row.l3), usize::from(row.l4));
     let end = l3 + usize::from(row.ip_len);
@@ -60,6 +61,9 @@ fn echo_reply(frame: &mut Frame, row: &Row) -> bool {
     }
     let off = usize::from(row.off);
     let (theirs, ours) = icmp::macs(frame, off);
+    if theirs.is_group() {
+        return false;
+    }
     frame[off..off + 6].copy_from_slice(&theirs.0);
     frame[off + 6..off + 12].copy_from_slice(&ours.0);
 

@@ -81,6 +81,10 @@ pub fn make(cx: &mut Context<'_>, batch: &mut Batch) {
         if row.is_open() {
             close(frame, row);
         }
+        // A sender's address is never a group's (IEEE 802.3 3.2.3): who forges one wants others told.
+        if macs(frame, usize::from(row.off)).0.is_group() {
+            continue;
+        }
         if !cx.tables.icmp_limits[row.attachment.index()].admit(row.arrival, 1) {
             continue;
         }

@@ -249,6 +249,11 @@ impl Net {
         self.ends.each_ref().map(|end| kernel_counters(end).unwrap())
     }
 
+    /// What the ends' kernels have seen so far was meant to be wrong.
+    pub(crate) fn forget(&mut self) {
+        self.before = self.kernel();
+    }
+
     /// Asks each process.
     pub(crate) fn ask(&self, topic: Topic) -> Vec<Value> {
         self.running.iter().map(|(_, socket)| client::ask(socket, topic).unwrap()).collect()

@@ -199,3 +199,22 @@ fn what_nobody_listens_to_is_told_so() {
     assert_eq!(lab.send("msee-pri", &[frame]), []);
     assert_eq!(lab.drops(), [("local_unreachable", 3)]);
 }
+
+/// Found by hostile frames (`tests/hostile.rs`): the answer went to the group.
+#[test]
+fn who_claims_to_be_a_group_of_stations_gets_no_answer() {
+    let mut lab = Lab::new();
+    let to_edge = || Packet::ip4([172, 16, 0, 1], [172, 16, 0, 2]);
+    for src in [MacAddr([1, 0, 0x5e, 0, 0, 1]), MacAddr::BROADCAST] {
+        for packet in [
+            to_edge().udp(1024, 53, b"?"),
+            to_edge().icmp_echo(8, 7, 9, b"payload"),
+            ip4().ttl(1).udp(1024, 80, b"late"),
+        ] {
+            let tags = TagStack::double(1001, 200);
+            let frame = packet.eth(src, lab.router("msee-pri")).tags(tags).build();
+            assert_eq!(lab.send("msee-pri", &[frame]), [], "{src}");
+        }
+    }
+    assert_eq!(lab.drops(), [("ttl_expired", 2), ("local_unreachable", 4)]);
+}
