@@ -1,5 +1,6 @@
 //! What the fuzzers check must hold here as well: for each target over its committed corpus, and over
 //! random bytes and changed corpus entries from fixed seeds.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,14 +9,11 @@ use std::path::{Path, PathBuf};
 use thruway::frame::DropReason;
 use thruway::replay::{Options, Replay};
 
-#[allow(dead_code, unreachable_pub, reason = "the golden tests use all of it")]
-#[path = "support/cases.rs"]
-mod cases;
-#[allow(unreachable_pub, reason = "a crate of its own for the fuzzers")]
+#[allow(dead_code, unreachable_pub, reason = "a crate of its own for the fuzzers")]
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
-use targets::lab;
+use targets::{cases, lab};
 
 /// Numbers that look random and are the same each time (xorshift64*, Vigna 2016).
 struct Numbers(u64);

@@ -2,7 +2,7 @@
 
 use thruway::wire::checksum::{self, Delta};
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// The sum as RFC 1071 says it: word by word, each carry added back at once.
 pub(crate) fn naive(bytes: &[u8]) -> u16 {
@@ -24,7 +24,7 @@ pub(crate) fn same(a: u16, b: u16) -> bool {
 /// # Panics
 /// When the sums differ.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let changes: Vec<(usize, u16)> =
         (0..input.byte() % 8).map(|_| (usize::from(input.byte()), input.half())).collect();
     let hops = input.byte();

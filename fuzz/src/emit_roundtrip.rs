@@ -7,8 +7,8 @@ use thruway::wire::build::{Packet, TcpFields};
 use thruway::wire::eth::MacAddr;
 use thruway::wire::{icmp4, proto, show};
 
-use super::input::Input;
 use super::parse_l2l4::read;
+use thruway::hostile::Entropy;
 
 /// Longest payload.
 const PAYLOAD: usize = 1400;
@@ -30,7 +30,7 @@ enum Load {
 }
 
 impl Fields {
-    fn read(input: &mut Input<'_>) -> Self {
+    fn read(input: &mut Entropy<'_>) -> Self {
         let (src, dst, ttl, id) = (input.word(), input.word(), input.byte(), input.half());
         let how = input.byte();
         let load = match how % 3 {
@@ -94,7 +94,7 @@ impl Fields {
 /// # Panics
 /// When one is not the other.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let tags: Vec<(u16, u16)> = (0..input.byte() % 3).map(|_| (0x8100, input.half())).collect();
     let fields = Fields::read(&mut input);
     let [a, b] = [MacAddr([2, 0, 0, 0, 0, 1]), MacAddr([2, 0, 0, 0, 0, 2])];

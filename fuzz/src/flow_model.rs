@@ -12,7 +12,7 @@ use thruway::ids::{Epoch, NsgId};
 use thruway::mem::Arena;
 use thruway::time::{Now, Span};
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// Most packets of one run.
 const STEPS: usize = 200;
@@ -77,7 +77,7 @@ struct Run {
 /// # Panics
 /// When its verdict is not the model's.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let mut arena = Arena::default();
     let limited = input.byte() & 1 == 1;
     let table = if limited {

@@ -15,9 +15,9 @@ use thruway::time::{Now, Span};
 use thruway::wire::build;
 
 use super::checksum_incremental::naive;
-use super::input::Input;
 use super::lab;
 use super::packet::Packet;
+use thruway::hostile::Entropy;
 
 /// Most fragments of one run.
 const FRAGMENTS: usize = 24;
@@ -62,7 +62,7 @@ struct Made {
 }
 
 impl Made {
-    fn read(input: &mut Input<'_>) -> Self {
+    fn read(input: &mut Entropy<'_>) -> Self {
         let how = input.byte();
         let offset = match how % 4 {
             0 => 0,
@@ -113,7 +113,7 @@ impl Made {
 /// # Panics
 /// When something does not hold.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let whole = input.byte();
     if whole == 0xff {
         return cut(&mut input);
@@ -186,7 +186,7 @@ fn model() -> &'static Model {
 }
 
 /// Sends one packet, a fragment itself perhaps, to a VM behind a small link.
-fn cut(input: &mut Input<'_>) {
+fn cut(input: &mut Entropy<'_>) {
     let how = input.byte();
     let options = input.piece(usize::from(how & 15) * 2);
     let first = if how & 0x10 == 0 { 0 } else { u16::from(input.byte()) * 8 };

@@ -15,9 +15,9 @@ use thruway::wire::icmp4;
 use thruway::wire::tcp::flag::SYN;
 
 use super::checksum_incremental::naive;
-use super::input::Input;
 use super::nat_identity::packet;
 use super::packet::Packet;
+use thruway::hostile::Entropy;
 
 const START: Now = Now(5_000_000_000_000);
 const SERVER: Endpoint = Endpoint::new(0xc633_6401, 443);
@@ -64,7 +64,7 @@ fn known() -> Known {
 /// # Panics
 /// When something does not hold.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let mut known = known();
     let (how, kind, code) = (input.byte(), input.byte(), input.byte());
     let kind = [3, 3, 3, 11, 12, 4, 5, kind][usize::from(kind % 8)];

@@ -2,13 +2,14 @@
 //! panics when something does not hold. libFuzzer calls them, and so do the tests of the program,
 //! over the committed corpus and over random bytes.
 
+#[path = "../../tests/support/cases.rs"]
+pub mod cases;
 pub mod checksum_incremental;
 pub mod config;
 pub mod emit_roundtrip;
 pub mod flow_model;
 pub mod frag;
 pub mod icmp_embedded;
-mod input;
 #[path = "../../tests/support/lab.rs"]
 pub mod lab;
 pub mod lpm_model;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use thruway::fib::{FibWriter, Form, Prefix4};
 use thruway::ids::NextHopId;
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// Most changes of one run.
 const CHANGES: usize = 64;
@@ -39,7 +39,7 @@ fn scan(routes: &Routes, addr: u32) -> NextHopId {
 /// # Panics
 /// When a look-up differs, or memory does not come back.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let form = usize::from(input.byte() & 1);
     // Taken out, so that a run which panics leaves nothing to the next.
     let table = TABLES.with_borrow_mut(|tables| tables[form].take());
@@ -65,7 +65,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn change(
-    input: &mut Input<'_>,
+    input: &mut Entropy<'_>,
     form: usize,
     writer: &mut FibWriter,
     routes: &mut Routes,

@@ -16,9 +16,9 @@ use thruway::wire::build::{self, TcpFields};
 use thruway::wire::icmp4::kind;
 use thruway::wire::tcp::flag::{ACK, FIN, RST, SYN};
 
-use super::input::Input;
 use super::nat_model::{Expected, Model};
 use super::packet::Packet;
+use thruway::hostile::Entropy;
 
 /// It has the last slice of the first of three addresses, and the first two of the second.
 const SHARD: ShardId = ShardId(21);
@@ -130,7 +130,7 @@ pub fn check(data: &[u8]) {
 /// # Panics
 /// As [`check`].
 pub fn outcomes(data: &[u8]) -> Vec<&'static str> {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let kind = input.byte();
     let filtering = [
         Filtering::EndpointIndependent,
@@ -167,7 +167,7 @@ impl Run {
         }
     }
 
-    fn step(&mut self, input: &mut Input<'_>) {
+    fn step(&mut self, input: &mut Entropy<'_>) {
         self.model.purge(self.now);
         let (what, which, more) = (input.byte(), input.byte(), input.byte());
         let proto = [Proto::Udp, Proto::Tcp, Proto::Icmp][usize::from(which % 3)];

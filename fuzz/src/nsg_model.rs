@@ -3,7 +3,7 @@
 use thruway::flow::rules::{Action, PortSet, Protocol, Rule, RuleDirection, RuleSet};
 use thruway::flow::{AddressSet, Tuple};
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// Most rules, and packets, of one run.
 const RULES: usize = 40;
@@ -27,7 +27,7 @@ struct Plain {
     action: Action,
 }
 
-fn range(input: &mut Input<'_>, most: u32) -> Option<(u32, u32)> {
+fn range(input: &mut Entropy<'_>, most: u32) -> Option<(u32, u32)> {
     let kind = input.byte();
     let (a, b) = (u32::from(input.byte() % 40), u32::from(input.byte() % 40));
     match kind % 4 {
@@ -39,7 +39,7 @@ fn range(input: &mut Input<'_>, most: u32) -> Option<(u32, u32)> {
 }
 
 impl Plain {
-    fn read(input: &mut Input<'_>) -> (Self, Protocol) {
+    fn read(input: &mut Entropy<'_>) -> (Self, Protocol) {
         let (protocol, proto) = PROTOCOLS[usize::from(input.byte()) % PROTOCOLS.len()];
         let most = [u32::MAX, u32::MAX, 0xffff, 0xffff];
         let ranges = most.map(|most| range(input, most));
@@ -91,7 +91,7 @@ impl Plain {
 /// # Panics
 /// When another rule decides.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let len = usize::from(input.byte()) % (RULES + 1);
     let (plain, rules): (Vec<_>, Vec<_>) = (0..len)
         .map(|at| {
@@ -106,7 +106,7 @@ pub fn check(data: &[u8]) {
         if input.is_empty() {
             return;
         }
-        let edge = |input: &mut Input<'_>, most: u32| {
+        let edge = |input: &mut Entropy<'_>, most: u32| {
             let (kind, near) = (input.byte(), u32::from(input.byte() % 48));
             if kind & 1 == 0 { near } else { most - near }
         };

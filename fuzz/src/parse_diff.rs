@@ -7,11 +7,14 @@ mod by_smoltcp;
 
 use thruway::frame::{DropReason, FRAME_SIZE, HEADROOM, Row};
 
-use super::input::{Input, mend};
 use super::parse_l2l4::read;
+use thruway::hostile::{Entropy, Hosts, grammar, mend};
 
 /// Longest frame that fits a buffer.
 const MOST: usize = FRAME_SIZE - HEADROOM;
+
+/// From this first byte on a frame is made by the grammar of hostile frames.
+const BY_GRAMMAR: u8 = 0xc0;
 
 /// What another parser sees otherwise, and both are right in their place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,7 +104,7 @@ impl Seen<'_> {
     }
 }
 
-/// Reads a frame, mended nine times in ten, by ours and by the others.
+/// Reads a frame, of the grammar or mended nine times in ten, by ours and by the others.
 ///
 /// # Panics
 /// When they differ in what has no name.
@@ -114,10 +117,15 @@ pub fn check(data: &[u8]) {
 /// # Panics
 /// As [`check`].
 pub fn differences(data: &[u8]) -> Vec<Difference> {
-    let mut input = Input::new(data);
-    let mended = !input.byte().is_multiple_of(10);
-    let mut bytes = input.rest()[..input.rest().len().min(MOST)].to_vec();
-    if mended {
+    let mut input = Entropy::new(data);
+    let how = input.byte();
+    let mut bytes = if how >= BY_GRAMMAR {
+        grammar::frame(&mut input, &Hosts::default())
+    } else {
+        input.rest().to_vec()
+    };
+    bytes.truncate(MOST);
+    if how < BY_GRAMMAR && !how.is_multiple_of(10) {
         mend(&mut bytes);
     }
     let seen = Seen { bytes: &bytes, ours: read(&bytes, HEADROOM, 0xa5) };

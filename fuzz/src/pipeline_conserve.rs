@@ -8,8 +8,8 @@ use thruway::model::Model;
 use thruway::replay::{Options, Replay, Room, Sent, Verdicts};
 use thruway::time::Span;
 
-use super::input::{Input, mend};
-use super::lab;
+use super::{cases, lab};
+use thruway::hostile::{Entropy, Hosts, grammar, mend};
 
 /// Most frames of one run.
 const FRAMES: usize = 32;
@@ -30,20 +30,49 @@ fn models() -> &'static [Model; 2] {
     })
 }
 
+/// From this size on an entry is made by the grammar, of the bytes that its size says.
+const BY_GRAMMAR: u16 = 0x8000;
+
 /// Frames with a length before each, so that a fuzzer can change one alone.
 fn entries(data: &[u8]) -> Vec<Entry> {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let mut entries = Vec::new();
     while !input.is_empty() && entries.len() < FRAMES {
         let (port, wait) = (usize::from(input.byte()), u64::from(input.byte()));
-        let size = usize::from(input.half() % 1600);
-        let mut bytes = input.piece(size).to_vec();
-        if !wait.is_multiple_of(10) {
-            mend(&mut bytes);
-        }
+        let size = input.half();
+        let bytes = if size >= BY_GRAMMAR {
+            let hosts = hosts();
+            let mut choices = Entropy::new(input.piece(usize::from(size % 64)));
+            grammar::frame(&mut choices, &hosts[port % hosts.len()])
+        } else {
+            let mut bytes = input.piece(usize::from(size % 1600)).to_vec();
+            if !wait.is_multiple_of(10) {
+                mend(&mut bytes);
+            }
+            bytes
+        };
         entries.push(Entry { port, wait: Span(wait * wait * 100_000), bytes });
     }
     entries
+}
+
+/// Who talks at each open port.
+fn hosts() -> &'static [Hosts] {
+    static HOSTS: OnceLock<Vec<Hosts>> = OnceLock::new();
+    HOSTS.get_or_init(|| {
+        let options = Options { room: Room::SMALL, ..Options::default() };
+        let replay = Replay::new(&models()[0], options, lab::START).expect("the lab is right");
+        let golden = cases::all().into_iter().flat_map(|case| case.frames);
+        let hello = lab::hello().into_iter().map(|own| (own.port, own.bytes));
+        let known: Vec<(&str, Vec<u8>)> = golden.chain(hello).collect();
+        let learn = |port: &String| {
+            let mut hosts = Hosts::default();
+            let here = known.iter().filter(|(own, _)| own == port);
+            here.for_each(|(_, frame)| hosts.learn(frame));
+            hosts
+        };
+        replay.ports().iter().map(learn).collect()
+    })
 }
 
 /// What leaves, and what is counted.

@@ -4,7 +4,7 @@
 use thruway::police::{Policer, Rate};
 use thruway::time::Now;
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// Most packets of one run.
 const STEPS: usize = 200;
@@ -33,7 +33,7 @@ impl Bucket {
 }
 
 /// A number whose size is as likely small as large.
-fn number(input: &mut Input<'_>) -> u64 {
+fn number(input: &mut Entropy<'_>) -> u64 {
     let bits = input.byte() % 65;
     let word = u64::from(input.word()) << 32 | u64::from(input.word());
     if bits == 0 { 0 } else { word >> (64 - bits) }
@@ -44,7 +44,7 @@ fn number(input: &mut Input<'_>) -> u64 {
 /// # Panics
 /// When they differ.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     let (kind, value) = (input.byte(), number(&mut input));
     let rate = if kind & 1 == 0 {
         Rate::kbps(value % Rate::MOST_KBPS + 1)

@@ -5,7 +5,7 @@ use etherparse::SlicedPacket;
 use thruway::wire::eth::MacAddr;
 use thruway::wire::vlan::{self, MOST_TAGS, Tag, TagStack};
 
-use super::input::Input;
+use thruway::hostile::Entropy;
 
 /// Room before a frame: for eight tags and some bytes.
 const ROOM: usize = 40;
@@ -15,7 +15,7 @@ const ROOM: usize = 40;
 /// # Panics
 /// When something does not hold.
 pub fn check(data: &[u8]) {
-    let mut input = Input::new(data);
+    let mut input = Entropy::new(data);
     if input.byte() & 1 == 0 {
         write(&mut input);
     } else {
@@ -24,7 +24,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// Pushes and pops beside a list of tags.
-fn push_and_pop(input: &mut Input<'_>) {
+fn push_and_pop(input: &mut Entropy<'_>) {
     let ops: Vec<u8> = (0..input.byte() % 12).map(|_| input.byte()).collect();
     let tcis: Vec<u16> = ops.iter().map(|_| input.half()).collect();
     let bytes = input.rest();
@@ -74,7 +74,7 @@ fn tags_of(frame: &[u8]) -> Option<usize> {
 }
 
 /// Writes a header with tags, and reads it by ours and by etherparse.
-fn write(input: &mut Input<'_>) {
+fn write(input: &mut Entropy<'_>) {
     let stack = match input.byte() % 3 {
         0 => TagStack::UNTAGGED,
         1 => TagStack::single(input.half()),

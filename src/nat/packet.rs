@@ -98,11 +98,6 @@ impl Packet {
         Self::raw(src, dst, proto::ICMP, &message, &[], None)
     }
 
-    pub(super) fn at(mut self, now: Now) -> Self {
-        self.row.arrival = now;
-        self
-    }
-
     pub(super) fn src(&self) -> Endpoint {
         Endpoint::new(self.row.src, self.row.sport)
     }

@@ -7,7 +7,7 @@ use thruway::wire::eth::MacAddr;
 use thruway::wire::icmp4::kind;
 use thruway::wire::tcp::flag;
 
-use crate::lab::*;
+use super::lab::*;
 
 pub struct Case {
     pub name: &'static str,
