@@ -15,6 +15,8 @@ use thruway::wire::{arp as op, show};
 
 #[path = "cli/captures.rs"]
 mod captures;
+#[path = "cli/dissect.rs"]
+mod dissect;
 
 fn thruway(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_thruway"))

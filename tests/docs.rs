@@ -39,6 +39,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("thruway show", Ok(("tests/cli.rs", "\"show\", \"status\""))),
     ("thruway bench", Ok(("tests/netns/questions.rs", "\"compare\""))),
     ("thruway replay", Ok(("tests/cli.rs", "\"replay\""))),
+    ("thruway dissect", Ok(("tests/cli/dissect.rs", "\"dissect\""))),
 ];
 
 fn root() -> PathBuf {
@@ -245,6 +246,15 @@ fn every_command_of_the_readme_is_known() {
             Ok((file, words)) => assert!(read(file).contains(words), "{file}: no `{words}`"),
             Err(why) => assert!(!why.is_empty(), "`{start}`: say why nothing runs it"),
         }
+    }
+}
+
+#[test]
+fn every_field_of_dissect_is_explained() {
+    let page = read("docs/dissect.md");
+    for (name, meaning) in thruway::dissect::FIELDS {
+        let row = format!("| `{name}` | {meaning} |");
+        assert!(page.contains(&row), "docs/dissect.md has no row `{row}`");
     }
 }
 

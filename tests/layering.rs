@@ -34,6 +34,8 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("stage", &[LEVEL_0, LEVEL_1, &["tables"]]),
     ("pipeline", &[LEVEL_0, LEVEL_1, &["tables", "stage"]]),
     ("io", &[LEVEL_0, &["frame"]]),
+    // Parsers beside each other: what stages read of a capture's frames.
+    ("dissect", &[LEVEL_0, &["frame", "stage", "io"]]),
     // The one module that brings stages and ports together.
     ("worker", &[LEVEL_0, LEVEL_1, PIPELINE, &["io"]]),
     ("config", &[LEVEL_0, &["model"]]),
@@ -60,6 +62,7 @@ const RULES: &[(&str, &[&[&str]])] = &[
             LEVEL_1,
             PIPELINE,
             &["model", "io", "worker", "config", "compile", "control", "lab", "replay", "bench"],
+            &["dissect"],
         ],
     ),
     ("main", &[&["cli"]]),
