@@ -41,9 +41,10 @@ pub struct Whole {
 }
 
 impl Whole {
-    /// The frame of a captured packet.
+    /// The frame of a captured packet. A size on the wire that no frame has is not believed.
     pub fn of(packet: &Captured<'_>) -> Self {
-        let original = usize::try_from(packet.original_size).unwrap_or(LONGEST).min(LONGEST);
+        let original = usize::try_from(packet.original_size).ok();
+        let original = original.filter(|size| *size <= LONGEST).unwrap_or_default();
         let mut bytes = packet.bytes.to_vec();
         let captured = bytes.len();
         bytes.resize(captured.max(original), 0);
