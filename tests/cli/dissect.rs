@@ -27,12 +27,12 @@ const UDP: [u8; 28] = [
     0x03, 0xe8, 0x07, 0xd0, 0, 8, 0, 0,
 ];
 
-/// The same with four bytes of options and 64 of payload.
+/// The same with four bytes of options and 12 of payload.
 fn with_options() -> Vec<u8> {
-    let mut packet = vec![0x46, 0, 0, 96, 0, 0, 0, 0, 64, 17, 0xf4, 0x87];
+    let mut packet = vec![0x46, 0, 0, 44, 0, 0, 0, 0, 64, 17, 0xf4, 0xbb];
     packet.extend_from_slice(&UDP[12..20]);
-    packet.extend_from_slice(&[1, 1, 0, 1, 0x03, 0xe8, 0x07, 0xd0, 0, 72, 0, 0]);
-    packet.extend_from_slice(&[0x55; 64]);
+    packet.extend_from_slice(&[1, 1, 0, 1, 0x03, 0xe8, 0x07, 0xd0, 0, 20, 0, 0]);
+    packet.extend_from_slice(&[0x55; 12]);
     packet
 }
 
