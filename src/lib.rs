@@ -43,6 +43,7 @@ pub mod worker;
 pub mod bench;
 pub mod cli;
 pub mod control;
+pub mod dissect;
 pub mod io;
 pub mod lab;
 pub mod replay;

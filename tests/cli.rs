@@ -15,6 +15,8 @@ use thruway::wire::{arp as op, show};
 
 #[path = "cli/captures.rs"]
 mod captures;
+#[path = "cli/dissect.rs"]
+mod dissect;
 #[path = "cli/hostile.rs"]
 mod hostile;
 
@@ -231,6 +233,7 @@ fn a_command_whose_words_nobody_reads_ends_quietly() {
     let input = folder.path().join("in.pcapng");
     request(&input);
     let (input, out) = (format!("a={}", input.display()), folder.path().join("out"));
+    assert_quiet(&unread(&["dissect", input.trim_start_matches("a=")]));
     let replay = ["replay", file, "--in", &input, "--out", out.to_str().unwrap()];
     assert_quiet(&unread(&replay));
     assert_quiet(&unread(&[&replay[..], &["--json"]].concat()));

@@ -40,6 +40,7 @@ const COMMANDS: &[(&str, Proof)] = &[
     ("thruway bench", Ok(("tests/netns/questions.rs", "\"compare\""))),
     ("thruway replay", Ok(("tests/cli.rs", "\"replay\""))),
     ("thruway fuzz-traffic", Ok(("tests/netns/hostile.rs", "\"fuzz-traffic\""))),
+    ("thruway dissect", Ok(("tests/cli/dissect.rs", "\"dissect\""))),
 ];
 
 fn root() -> PathBuf {
@@ -247,6 +248,15 @@ fn every_command_of_the_readme_is_known() {
             Ok((file, words)) => assert!(read(file).contains(words), "{file}: no `{words}`"),
             Err(why) => assert!(!why.is_empty(), "`{start}`: say why nothing runs it"),
         }
+    }
+}
+
+#[test]
+fn every_field_of_dissect_is_explained() {
+    let page = read("docs/dissect.md");
+    for (name, meaning) in thruway::dissect::FIELDS {
+        let row = format!("| `{name}` | {meaning} |");
+        assert!(page.contains(&row), "docs/dissect.md has no row `{row}`");
     }
 }
 

@@ -36,6 +36,8 @@ const RULES: &[(&str, &[&[&str]])] = &[
     ("stage", &[LEVEL_0, LEVEL_1, &["tables"]]),
     ("pipeline", &[LEVEL_0, LEVEL_1, &["tables", "stage"]]),
     ("io", &[LEVEL_0, &["frame"]]),
+    // Parsers beside each other: what stages read of a capture's frames.
+    ("dissect", &[LEVEL_0, &["frame", "stage", "io"]]),
     // The one module that brings stages and ports together.
     ("worker", &[LEVEL_0, LEVEL_1, PIPELINE, &["io"]]),
     ("config", &[LEVEL_0, &["model"]]),
@@ -63,6 +65,8 @@ const RULES: &[(&str, &[&[&str]])] = &[
             PIPELINE,
             &["hostile", "model", "io", "worker", "config", "compile", "control", "lab"],
             &["replay", "bench"],
+            &["model", "io", "worker", "config", "compile", "control", "lab", "replay", "bench"],
+            &["dissect"],
         ],
     ),
     ("main", &[&["cli"]]),

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod client;
 pub mod demo;
+pub mod dissect;
 pub mod fuzz_traffic;
 mod output;
 mod processor;
@@ -43,6 +44,8 @@ pub enum Command {
     Check(check::Args),
     /// Send captures through the pipeline, with time from the capture: same input, same output
     Replay(replay::Args),
+    /// Show a capture as the parser of the data plane sees it, beside etherparse and your own
+    Dissect(dissect::Args),
     /// Show the state of a running thruway
     Show(show::Args),
     /// Measure a forwarder: how fast, how sure, and what was the limit
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Replay(args) => replay::main(&args),
+        Command::Dissect(args) => dissect::main(&args),
         Command::Show(args) => show::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::FuzzTraffic(args) => fuzz_traffic::main(&args),

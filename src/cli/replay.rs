@@ -57,18 +57,33 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         batch: args.batch,
         ..Options::default()
     };
-    let verdicts = replay::files(&model, options, &args.inputs, &args.out).into_diagnostic()?;
-    let value = serde_json::to_value(&verdicts).into_diagnostic()?;
+    let outcome = replay::files(&model, options, &args.inputs, &args.out).into_diagnostic()?;
+    let verdicts = serde_json::to_value(&outcome.verdicts).into_diagnostic()?;
     if args.json {
-        output::line(format_args!("{:#}", json!({ "verdicts": value })))?;
+        let skipped = outcome.skipped.iter().map(|(input, skipped)| {
+            json!({
+                "port": input.port,
+                "file": input.file,
+                "link": skipped.link,
+                "packets": skipped.packets,
+            })
+        });
+        let skipped: Vec<_> = skipped.collect();
+        output::line(format_args!("{:#}", json!({ "verdicts": verdicts, "skipped": skipped })))?;
     } else {
-        output::print(show::render(&value))?;
+        output::print(show::render(&verdicts))?;
+        for (input, skipped) in &outcome.skipped {
+            output::line(format_args!("{}: {skipped}", input.file.display()))?;
+        }
     }
-    if !verdicts.accounts.balanced {
+    if !outcome.verdicts.accounts.balanced {
         return Err(miette!(
             help = "please report it with the captures",
             "the accounts do not balance: a packet was lost without a name"
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    match outcome.broken.into_iter().next() {
+        Some(error) => Err(error).into_diagnostic(),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -186,7 +186,7 @@ impl Feed {
             alarm,
             alarm_at: None,
         };
-        // A file that is no capture of Ethernet frames shows it here at the latest.
+        // A file that is broken from the beginning shows it here at the latest.
         feed.advance()?;
         feed.first = feed.next.unwrap_or_default();
         Ok(feed)
@@ -252,7 +252,12 @@ impl Feed {
         }
         match self.advance() {
             Ok(()) if self.next.is_some() => {}
-            Ok(()) => tracing::info!(port = self.port, frames = self.frames, "capture is through"),
+            Ok(()) => {
+                for skipped in self.reader.skipped() {
+                    tracing::warn!(port = self.port, "{skipped}");
+                }
+                tracing::info!(port = self.port, frames = self.frames, "capture is through");
+            }
             Err(error) => tracing::error!(port = self.port, %error, "capture ends early"),
         }
     }

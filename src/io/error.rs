@@ -183,7 +183,7 @@ pub enum PortError {
         source: io::Error,
     },
     /// The capture that a port reads.
-    #[error("cannot read {0}; `in` takes a pcap or pcapng file of Ethernet frames")]
+    #[error("cannot read {0}; `in` takes a pcap or pcapng file")]
     CaptureIn(CaptureError),
     /// The capture that a port writes.
     #[error("cannot write {0}; `out` takes a file in a folder that is there")]

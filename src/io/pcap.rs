@@ -4,8 +4,9 @@
 //! Ethernet header and a [`Now`] in nanoseconds since 1970. Time stamps are taken as they are;
 //! they need not rise. The same calls to a [`Writer`] give the same bytes on any machine.
 //!
-//! Links other than Ethernet are refused.
+//! Packets of a few other links get an Ethernet header ([`Link`]); the rest is skipped and counted.
 
+mod link;
 mod read;
 mod write;
 
@@ -16,20 +17,50 @@ use std::fmt;
 
 use crate::time::Now;
 
+pub use link::{DESTINATION, Link, SOURCE};
 pub use read::Reader;
 pub use write::Writer;
 
 /// One packet of a capture.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Captured<'a> {
+    /// Its place in the file, counted from 1; packets that are skipped count.
+    pub number: u64,
     /// When it was captured: nanoseconds since 1970-01-01 00:00 UTC.
     pub at: Now,
     /// The interface it was captured on, for [`Reader::interface_name`]; 0 in pcap.
     pub interface: u32,
-    /// Its size on the wire in bytes; more than `bytes` has when the capture cut it off.
+    /// Its size as a frame in bytes; more than `bytes` has when the capture cut it off.
     pub original_size: u32,
+    /// The link that it was captured on.
+    pub link: Link,
+    /// Bytes of that link's own header, in whose place an Ethernet header stands.
+    pub link_size: usize,
     /// Its bytes from the Ethernet header on.
     pub bytes: &'a [u8],
+}
+
+/// Packets of a capture that are no Ethernet frames and cannot be made into any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    /// The link that they were captured on.
+    pub link: Link,
+    /// How many there are.
+    pub packets: u64,
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (packets, link) = (self.packets, self.link);
+        let noun = if packets == 1 { "packet" } else { "packets" };
+        write!(f, "skipped {packets} {noun} of {link}, which cannot be made into Ethernet frames")
+    }
+}
+
+impl serde::Serialize for Link {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
 }
 
 impl fmt::Debug for Captured<'_> {
@@ -67,9 +98,6 @@ pub enum Fault {
     /// A field that contradicts the format.
     #[error("{0}")]
     Format(String),
-    /// A link that is not Ethernet.
-    #[error("link type {0} is not Ethernet (1)")]
-    LinkType(u32),
     /// An interface that was not described before.
     #[error("interface {0} was not described before")]
     UnknownInterface(u32),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Options, Replay, ReplayError, Verdicts};
 use crate::ids::PortId;
-use crate::io::pcap::{CaptureError, Reader, Writer};
+use crate::io::pcap::{CaptureError, Reader, Skipped, Writer};
 use crate::model::Model;
 use crate::time::Now;
 
@@ -27,7 +27,7 @@ pub enum FileError {
     #[error(transparent)]
     Replay(#[from] ReplayError),
     /// A capture that cannot be read.
-    #[error("cannot read {0}; `--in` takes PORT=FILE, a pcap or pcapng file of Ethernet frames")]
+    #[error("cannot read {0}; `--in` takes PORT=FILE, a pcap or pcapng file")]
     Input(CaptureError),
     /// A capture that cannot be written.
     #[error("cannot write {0}; `--out` takes a folder with room for a capture of each port")]
@@ -48,6 +48,17 @@ pub enum FileError {
         /// Why not; part of the message, so that it is said once.
         why: std::io::Error,
     },
+}
+
+/// What became of captures.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What became of their packets.
+    pub verdicts: Verdicts,
+    /// Packets that are no Ethernet frames and were left out, by input.
+    pub skipped: Vec<(Input, Skipped)>,
+    /// Captures that are broken; what stands before that went through.
+    pub broken: Vec<FileError>,
 }
 
 /// A capture with its next packet.
@@ -73,14 +84,14 @@ impl Source {
 /// Replays captures and writes what left, `PORT.pcapng` in `folder` for each port that sent.
 ///
 /// # Errors
-/// When a capture cannot be read or written, or the model not be forwarded. What left before that
-/// is written.
+/// When a capture cannot be read from the beginning or not be written, or the model not be
+/// forwarded. What left before that is written.
 pub fn files(
     model: &Model,
     options: Options,
     inputs: &[Input],
     folder: &Path,
-) -> Result<Verdicts, FileError> {
+) -> Result<Outcome, FileError> {
     let sources = inputs.iter().map(|input| Source::open(&input.file));
     let mut sources = sources.collect::<Result<Vec<_>, _>>().map_err(FileError::Input)?;
     let first = sources.iter().filter_map(|source| source.next.as_ref()).map(|(at, _)| *at);
@@ -99,17 +110,22 @@ pub fn files(
         let heads = heads.filter_map(|(at, own)| own.next.as_ref().map(|next| (next.0, at)));
         heads.min().map(|(_, at)| at)
     };
+    let mut broken = Vec::new();
     while let Some(index) = earliest(&sources) {
         if let Some((at, bytes)) = sources[index].next.take() {
             replay.offer(ports[index], at, &bytes)?;
         }
         outputs.write(&mut replay).map_err(FileError::Output)?;
-        sources[index].advance().map_err(FileError::Input)?;
+        // What came before goes through all the same, and so do the other captures.
+        broken.extend(sources[index].advance().err().map(FileError::Input));
     }
     replay.finish()?;
     outputs.write(&mut replay).map_err(FileError::Output)?;
     outputs.finish().map_err(FileError::Output)?;
-    Ok(replay.verdicts())
+    let skipped = inputs.iter().zip(&sources).flat_map(|(input, source)| {
+        source.reader.skipped().into_iter().map(|skipped| (input.clone(), skipped))
+    });
+    Ok(Outcome { verdicts: replay.verdicts(), skipped: skipped.collect(), broken })
 }
 
 struct Outputs {

@@ -38,7 +38,7 @@ use crate::time::{Now, Span};
 use crate::worker::{Rings, Worker};
 
 use entry::{Entry, Open, entry_hash, is_arp, load};
-pub use files::{FileError, Input, files};
+pub use files::{FileError, Input, Outcome, files};
 pub use verdicts::{PortCount, Verdicts};
 
 /// How far apart checkpoints are at most while packets come.

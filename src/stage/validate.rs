@@ -231,8 +231,11 @@ fn transport(payload: &[u8], payload_len: usize, row: &mut Row) -> Result<(), Dr
 
 /// Refuses the addresses that no router forwards in any routing domain (RFC 1812 5.3.7).
 /// Documentation ranges and 169.254/16 are used on labs' and peerings' subnets and pass.
+///
+/// # Errors
+/// Which of the two addresses it is.
 #[inline(always)]
-fn martian(row: &Row) -> Result<(), DropReason> {
+pub fn martian(row: &Row) -> Result<(), DropReason> {
     if martian_source(row.src) {
         return Err(DropReason::MartianSource);
     }

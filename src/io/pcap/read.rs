@@ -1,5 +1,6 @@
 //! Reading captures, one packet in memory at a time.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Chain, Cursor, Read};
 use std::path::Path;
@@ -9,10 +10,12 @@ use pcap_file::pcapng::blocks::interface_description::{
     InterfaceDescriptionBlock, InterfaceDescriptionOption,
 };
 use pcap_file::pcapng::{PcapNgReader, RawBlock};
-use pcap_file::{DataLink, Endianness, PcapError, TsResolution};
+use pcap_file::{Endianness, PcapError, TsResolution};
 
-use super::{CaptureError, Captured, Fault};
+use super::link::{Link, to_ethernet};
+use super::{CaptureError, Captured, Fault, Skipped};
 use crate::time::Now;
+use crate::wire::eth;
 
 /// Block types of packets (pcapng 4.3, 4.4 and appendix A).
 const ENHANCED_PACKET: u32 = 6;
@@ -36,13 +39,14 @@ pub struct Reader<R: Read> {
     format: Format<R>,
     bytes: Vec<u8>,
     last: Now,
+    skipped: BTreeMap<Link, u64>,
 }
 
 impl Reader<File> {
     /// Opens a pcap or pcapng file.
     ///
     /// # Errors
-    /// When the file cannot be read or is no capture of Ethernet frames.
+    /// When the file cannot be read or is no capture.
     pub fn open(path: &Path) -> Result<Self, CaptureError> {
         let name = path.display().to_string();
         match File::open(path) {
@@ -56,41 +60,70 @@ impl<R: Read> Reader<R> {
     /// Reads a capture from any source; errors call it `name`.
     ///
     /// # Errors
-    /// When the source cannot be read or is no capture of Ethernet frames.
+    /// When the source cannot be read or is no capture.
     pub fn new(name: impl Into<String>, source: R) -> Result<Self, CaptureError> {
         let name = name.into();
         match Format::new(source) {
-            Ok(format) => {
-                Ok(Self { name, packet: 0, format, bytes: Vec::new(), last: Now::default() })
-            }
+            Ok(format) => Ok(Self {
+                name,
+                packet: 0,
+                format,
+                bytes: Vec::new(),
+                last: Now::default(),
+                skipped: BTreeMap::new(),
+            }),
             Err(fault) => Err(CaptureError { name, packet: 0, fault }),
         }
     }
 
-    /// The next packet; `None` at the end of the capture.
+    /// The next packet that is an Ethernet frame or can be made into one; `None` at the end of the
+    /// capture.
     ///
     /// # Errors
     /// When the capture is broken there; it cannot be read on.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its bytes")]
     pub fn next(&mut self) -> Result<Option<Captured<'_>>, CaptureError> {
+        while let Some(found) = self.find()? {
+            self.last = found.at.unwrap_or(self.last);
+            let Some(link_size) = to_ethernet(found.link, &mut self.bytes) else {
+                *self.skipped.entry(found.link).or_default() += 1;
+                continue;
+            };
+            // What the headers differ by changes the size on the wire as well.
+            let size = u64::from(found.original_size) + eth::HEADER as u64;
+            let size = size.saturating_sub(link_size as u64);
+            return Ok(Some(Captured {
+                number: self.packet,
+                at: self.last,
+                interface: found.interface,
+                original_size: u32::try_from(size).unwrap_or(u32::MAX),
+                link: found.link,
+                link_size,
+                bytes: &self.bytes,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// What was skipped so far, by link.
+    pub fn skipped(&self) -> Vec<Skipped> {
+        self.skipped
+            .iter()
+            .map(|(link, packets)| Skipped { link: *link, packets: *packets })
+            .collect()
+    }
+
+    fn find(&mut self) -> Result<Option<Found>, CaptureError> {
         let found = match &mut self.format {
             Format::Pcap(reader) => next_of_pcap(reader, &mut self.bytes),
             Format::PcapNg(reader) => next_of_pcapng(reader, &mut self.bytes),
         };
         // A packet that is broken counts, so that its own number stands in the error.
         self.packet += 1;
-        let found = found.map_err(|fault| {
+        found.map_err(|fault| {
             let name = self.name.clone();
             CaptureError { name, packet: self.packet, fault }
-        })?;
-        let Some(found) = found else { return Ok(None) };
-        self.last = found.at.unwrap_or(self.last);
-        Ok(Some(Captured {
-            at: self.last,
-            interface: found.interface,
-            original_size: found.original_size,
-            bytes: &self.bytes,
-        }))
+        })
     }
 
     /// The name of an interface that was described so far; `None` in pcap, or without a name.
@@ -124,11 +157,7 @@ impl<R: Read> Format<R> {
             [0xa1, 0xb2, 0xc3, 0xd4]
             | [0xa1, 0xb2, 0x3c, 0x4d]
             | [0xd4, 0xc3, 0xb2, 0xa1]
-            | [0x4d, 0x3c, 0xb2, 0xa1] => {
-                let reader = PcapReader::new(source).map_err(fault)?;
-                ethernet(reader.header().datalink)?;
-                Ok(Format::Pcap(reader))
-            }
+            | [0x4d, 0x3c, 0xb2, 0xa1] => Ok(Format::Pcap(PcapReader::new(source).map_err(fault)?)),
             _ => Err(Fault::NotACapture(first)),
         }
     }
@@ -140,13 +169,15 @@ struct Found {
     at: Option<Now>,
     interface: u32,
     original_size: u32,
+    link: Link,
 }
 
 fn next_of_pcap<R: Read>(
     reader: &mut PcapReader<R>,
     bytes: &mut Vec<u8>,
 ) -> Result<Option<Found>, Fault> {
-    let resolution = reader.header().ts_resolution;
+    let header = reader.header();
+    let (resolution, link) = (header.ts_resolution, Link::of_header(u32::from(header.datalink)));
     // Raw, because the crate's own check refuses packets that the capture cut off.
     let Some(packet) = reader.next_raw_packet() else { return Ok(None) };
     let packet = packet.map_err(fault)?;
@@ -154,16 +185,15 @@ fn next_of_pcap<R: Read>(
         TsResolution::MicroSecond => 1_000,
         TsResolution::NanoSecond => 1,
     };
+    // A fraction above its second is wrong, and no reason to lose a packet: it counts on.
     let fraction = u64::from(packet.ts_frac) * scale;
-    if fraction >= NANOSECONDS {
-        return Err(Fault::Format(format!("a time stamp with {fraction} ns in its second")));
-    }
     bytes.clear();
     bytes.extend_from_slice(&packet.data);
     Ok(Some(Found {
         at: Some(Now(u64::from(packet.ts_sec) * NANOSECONDS + fraction)),
         interface: 0,
         original_size: packet.orig_len,
+        link,
     }))
 }
 
@@ -188,7 +218,7 @@ fn next_of_pcapng<R: Read>(
             .ok()
             .and_then(|interface| reader.interfaces().get(interface))
             .ok_or(Fault::UnknownInterface(block.interface))?;
-        ethernet(interface.linktype)?;
+        let link = Link::of_header(u32::from(interface.linktype));
         let at = block.units.map(|units| time_stamp(interface, units)).transpose()?;
         let size = match type_ {
             // pcapng 4.4: as long as on the wire, or as the interface's limit, and padded.
@@ -196,8 +226,8 @@ fn next_of_pcapng<R: Read>(
             _ => block.size,
         };
         keep(bytes, block.data, size)?;
-        let original_size = block.original_size;
-        return Ok(Some(Found { at, interface: block.interface, original_size }));
+        let (interface, original_size) = (block.interface, block.original_size);
+        return Ok(Some(Found { at, interface, original_size, link }));
     }
 }
 
@@ -274,10 +304,6 @@ fn time_stamp(interface: &InterfaceDescriptionBlock<'_>, units: u64) -> Result<N
         .and_then(|nanoseconds| u64::try_from(nanoseconds).ok())
         .map(Now)
         .ok_or(Fault::TimeStamp)
-}
-
-fn ethernet(link: DataLink) -> Result<(), Fault> {
-    if link == DataLink::ETHERNET { Ok(()) } else { Err(Fault::LinkType(link.into())) }
 }
 
 /// The crate's errors as ours; it says "incomplete" and "unexpected end" for a short file.

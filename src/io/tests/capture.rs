@@ -195,19 +195,11 @@ fn a_capture_that_breaks_off_ends_there() {
 fn files_that_cannot_be_used_are_named_with_what_would_be() {
     let files = Files::new();
     std::fs::write(files.path("text"), "hello, world").unwrap();
-    // A pcap header of link type 101, raw IP.
-    let mut raw = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
-    raw.extend([101, 0, 0, 0]);
-    std::fs::write(files.path("raw"), raw).unwrap();
-    for (name, why) in [
-        ("none", "No such file"),
-        ("text", "this is no capture"),
-        ("raw", "link type 101 is not Ethernet"),
-    ] {
+    for (name, why) in [("none", "No such file"), ("text", "this is no capture")] {
         let error = files.open(Some(name), None, Pace::Capture, 1).unwrap_err();
         let path = files.path(name).display().to_string();
         assert!(error.contains(why) && error.contains(&path), "{error}");
-        assert!(error.contains("`in` takes a pcap or pcapng file of Ethernet frames"), "{error}");
+        assert!(error.contains("`in` takes a pcap or pcapng file"), "{error}");
     }
     let error = files.open(None, Some("no-folder/out"), Pace::Capture, 1).unwrap_err();
     assert!(error.contains("no-folder/out: No such file"), "{error}");
