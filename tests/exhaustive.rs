@@ -1,5 +1,6 @@
 //! Where inputs can be counted, all of them: stand-ins for proofs. The long ones are ignored here
 //! and run by `scripts/sanitize exhaustive`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::fs;
 use std::path::Path;

@@ -119,7 +119,7 @@ pub fn check(data: &[u8]) {
     }
     gateway(&entries, by_gateway, &sent, &verdicts);
     // Rings between workers that run over: what is lost there has a name as well.
-    run(lab, &entries, 2, 64, Room { depth: 2, ..Room::SMALL });
+    run(lab, &entries, 2, 64, Room { rings: 2, ..Room::SMALL });
 }
 
 /// A gateway drops by name what FastPath passes; what both pass differs in its time to live alone.

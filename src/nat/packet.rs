@@ -8,7 +8,6 @@ use etherparse::{
 
 use super::session::Endpoint;
 use crate::frame::{Flags, Row};
-use crate::time::Now;
 use crate::wire::icmp4::{self, kind};
 use crate::wire::proto;
 use crate::wire::tcp::flag;

@@ -37,7 +37,7 @@ impl Replay {
         let mut lanes = Vec::new();
         let mut queues: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         for own in &model.ports {
-            let (plug, far) = memory::cable(workers, room.depth)?;
+            let (plug, far) = memory::cable(workers, room.lanes)?;
             let kind = PortKind::Memory { name: own.name.to_string(), plug };
             let (_, own_queues) = Port::open(PortSpec { kind, queues: workers })?;
             queues.iter_mut().zip(own_queues).for_each(|(all, queue)| all.push(queue));
@@ -56,10 +56,10 @@ impl Replay {
             gateways: compiled.gateways.len(),
         };
         let counters: Vec<_> = (0..workers).map(|_| Arc::new(Counters::new(names))).collect();
-        let rings: Vec<Rings> = (0..workers).map(|_| Rings::new(room.depth)).collect();
+        let rings: Vec<Rings> = (0..workers).map(|_| Rings::new(room.rings)).collect();
         let published = Arc::new(Published::new(compiled.tables.clone()));
         let plane = Plane::new(&compiled, Arc::clone(&published), rings.clone(), plane_pool, start);
-        let handoffs = handoffs(workers, room.depth);
+        let handoffs = handoffs(workers, room.rings);
         let own = pools.into_iter().zip(queues).enumerate();
         let workers = own
             .map(|(index, (pool, queues))| {

@@ -70,15 +70,17 @@ pub struct Options {
 pub struct Room {
     /// Frames of each worker's pool.
     pub frames: usize,
-    /// Frames that wait in each lane of a port, and entries of the rings between workers.
-    pub depth: usize,
+    /// Frames that wait in each lane of a port; as many as a batch at least.
+    pub lanes: usize,
+    /// Entries of the rings between workers, and to and from control.
+    pub rings: usize,
     /// What each shard keeps.
     pub flows: Sizes,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { frames: 512, depth: 4096, flows: Sizes::default() }
+        Self { frames: 512, lanes: 4096, rings: 4096, flows: Sizes::default() }
     }
 }
 
@@ -86,7 +88,8 @@ impl Room {
     /// Enough for a few dozen packets, and cheap to make: for many short replays.
     pub const SMALL: Room = Room {
         frames: 128,
-        depth: 64,
+        lanes: 64,
+        rings: 64,
         flows: Sizes { nsg_flows: 16, gateway_flows: 16, fragments: 8 },
     };
 }
