@@ -100,7 +100,9 @@ impl Made {
         let end = 20 + usize::from(self.offset) * 8 + self.payload.len();
         let first = match self.proto {
             6 => self.payload.len() < 20,
-            17 | 1 => self.payload.len() < 8,
+            // A UDP length counts its own header (RFC 768).
+            17 => self.payload.len() < 8 || self.payload[4..6] < [0, 8][..],
+            1 => self.payload.len() < 8,
             _ => false,
         };
         let in_header = self.proto == 6 && self.offset == 1;

@@ -45,3 +45,16 @@ pub const TARGETS: [(&str, Check); 15] = [
     ("policer_model", policer_model::check),
     ("vlan_qinq", vlan_qinq::check),
 ];
+
+/// The target that the environment names.
+///
+/// # Panics
+/// When it names none.
+pub fn chosen() -> Check {
+    static CHOSEN: std::sync::OnceLock<Check> = std::sync::OnceLock::new();
+    *CHOSEN.get_or_init(|| {
+        let name = std::env::var("THRUWAY_TARGET").unwrap_or_default();
+        let target = TARGETS.iter().find(|(own, _)| *own == name);
+        target.unwrap_or_else(|| panic!("THRUWAY_TARGET={name} is no target")).1
+    })
+}

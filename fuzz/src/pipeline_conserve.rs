@@ -42,7 +42,7 @@ fn entries(data: &[u8]) -> Vec<Entry> {
     while !input.is_empty() && entries.len() < FRAMES {
         let (port, wait) = (usize::from(input.byte()), u64::from(input.byte()));
         let size = input.half();
-        if size >= AGAIN && size < BY_GRAMMAR {
+        if (AGAIN..BY_GRAMMAR).contains(&size) {
             if let Some(Entry { port, wait, bytes }) = entries.last() {
                 entries.push(Entry { port: *port, wait: *wait, bytes: bytes.clone() });
             }

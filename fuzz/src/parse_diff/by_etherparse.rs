@@ -15,7 +15,8 @@ pub(super) fn differs(seen: &Seen<'_>) -> Option<Difference> {
     match (seen.ours, SlicedPacket::from_ethernet(bytes)) {
         (Ok(row), Ok(theirs)) => {
             compare(bytes, &row, &theirs);
-            None
+            let behind = row.ether_type == 0x0800 && row.proto == 51;
+            behind.then_some(Difference::AuthenticationHeader)
         }
         (Ok(row), Err(error)) => Some(refused(bytes, &row, &error)),
         (Err(reason), Ok(theirs)) => Some(accepted(seen, reason, &theirs)),
@@ -48,6 +49,7 @@ fn compare(bytes: &[u8], row: &Row, theirs: &SlicedPacket<'_>) {
     let later = header.fragments_offset().value() != 0;
     assert_eq!(row.flags.has(Flags::LATER_FRAGMENT), later, "a later fragment: {bytes:02x?}");
     let ports = match &theirs.transport {
+        _ if row.proto == 51 => return,
         Some(TransportSlice::Tcp(tcp)) => {
             assert_eq!(row.tcp_flags, tcp.slice()[13], "flags of {bytes:02x?}");
             (tcp.source_port(), tcp.destination_port())
