@@ -108,6 +108,7 @@ impl Signal {
     #[inline]
     pub fn ring(&self) -> bool {
         self.rung.store(true, Ordering::SeqCst);
+        in_one_order();
         self.asleep.load(Ordering::SeqCst)
     }
 
@@ -115,6 +116,7 @@ impl Signal {
     /// The sleeper looks for work once more before it sleeps.
     pub fn arm(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
+        in_one_order();
         !self.rung.load(Ordering::SeqCst)
     }
 
@@ -128,4 +130,12 @@ impl Signal {
     pub fn is_asleep(&self) -> bool {
         self.asleep.load(Ordering::SeqCst)
     }
+}
+
+/// What sequential consistency says of the two accesses around it. loom takes those for acquire and
+/// release, and keeps one order of all for fences alone.
+#[inline(always)]
+fn in_one_order() {
+    #[cfg(thruway_loom)]
+    atomic::fence(Ordering::SeqCst);
 }
