@@ -9,7 +9,7 @@
 //! Every choice is read from [`Entropy`], so the same bytes make the same frames; zeroes make the
 //! plainest ones. Frames are made for [`Hosts`], the addresses that mean something where they go:
 //! an enemy who guesses addresses is stopped at the door. Lengths lie one time in ten, and nine
-//! times in ten the checksums are right ([`mend`]), so that what stands behind the checks is
+//! times in ten the checksums are right ([`mend()`]), so that what stands behind the checks is
 //! reached. Nothing here sends, reads a clock, or knows thruway's tables.
 
 pub mod attack;

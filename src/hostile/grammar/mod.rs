@@ -1,7 +1,7 @@
 //! One frame of any family: what a network may carry, and what it should not.
 //!
 //! A family writes its headers with lengths that agree, and lies about one of them one time in ten
-//! ([`lied`]); checksums come last, right nine times in ten. So a frame is mostly wrong in one place
+//! (`lied`); checksums come last, right nine times in ten. So a frame is mostly wrong in one place
 //! alone, which is what reaches code that nothing else does.
 
 mod arp;
