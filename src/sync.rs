@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use atomic::{AtomicBool, AtomicU64, Ordering};
+use atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
@@ -20,7 +20,7 @@ pub mod atomic {
     };
     #[cfg(not(thruway_loom))]
     pub use std::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 }
 
@@ -91,6 +91,9 @@ impl Counter {
 
 /// What a sleeper and those who wake it agree on: a ring between "nothing to do" and "asleep" is
 /// never lost.
+///
+/// Each side writes its own word and then reads the other's. The fences between keep one order of
+/// both, so not both can read what was there before.
 #[derive(Debug)]
 pub struct Signal {
     rung: AtomicBool,
@@ -107,35 +110,28 @@ impl Signal {
     /// Notes a ring; whether the sleeper has to be woken.
     #[inline]
     pub fn ring(&self) -> bool {
-        self.rung.store(true, Ordering::SeqCst);
-        in_one_order();
-        self.asleep.load(Ordering::SeqCst)
+        self.rung.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.asleep.load(Ordering::Acquire)
     }
 
     /// Declares the sleeper asleep; false when somebody rang since the last [`Signal::disarm`].
     /// The sleeper looks for work once more before it sleeps.
     pub fn arm(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        in_one_order();
-        !self.rung.load(Ordering::SeqCst)
+        self.asleep.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        !self.rung.load(Ordering::Acquire)
     }
 
     /// Declares the sleeper awake. What rang meanwhile is seen by its next look for work.
     pub fn disarm(&self) {
-        self.asleep.store(false, Ordering::SeqCst);
-        self.rung.store(false, Ordering::SeqCst);
+        self.asleep.store(false, Ordering::Release);
+        self.rung.store(false, Ordering::Release);
+        fence(Ordering::SeqCst);
     }
 
     /// Whether the sleeper sleeps, or is about to.
     pub fn is_asleep(&self) -> bool {
-        self.asleep.load(Ordering::SeqCst)
+        self.asleep.load(Ordering::Acquire)
     }
-}
-
-/// What sequential consistency says of the two accesses around it. loom takes those for acquire and
-/// release, and keeps one order of all for fences alone.
-#[inline(always)]
-fn in_one_order() {
-    #[cfg(thruway_loom)]
-    atomic::fence(Ordering::SeqCst);
 }

@@ -124,7 +124,7 @@ tests! {
     vlan_qinq: 20_000,
 }
 
-/// Each difference that is accepted has a seed that shows it, and a seed of that name shows no other.
+/// Each difference that is accepted has a seed that shows it.
 #[test]
 fn every_accepted_difference_has_its_seed() {
     use targets::parse_diff::{Difference, differences};

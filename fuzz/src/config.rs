@@ -1,4 +1,4 @@
-//! Any text is a configuration or has errors that point into it; what is accepted can be compiled or
+//! Any text is a configuration or has errors in words; what is accepted can be compiled or
 //! is refused in words.
 
 use thruway::{compile, config};

@@ -98,10 +98,10 @@ pub fn check(data: &[u8]) {
     );
     let original = Packet::of(&error, START + Span::millis(5));
     let mut error = original.clone();
-    let outcome = match side {
-        Side::Out2In => known.shard.out2in(&mut error.buf[..], &mut error.row),
-        Side::In2Out => known.shard.in2out(&mut error.buf[..], &mut error.row),
-    };
+    let (mut other, mut amid) = (known.shard.clone(), original.amid(0xa5));
+    let outcome = through(&mut known.shard, side, &mut error);
+    assert_eq!(outcome, through(&mut other, side, &mut amid), "bytes behind the frame are read");
+    assert_eq!(error.ip(), amid.ip(), "bytes behind the frame are used");
     if !original.row.flags.has(Flags::ICMP_ERROR) {
         return;
     }
@@ -109,10 +109,31 @@ pub fn check(data: &[u8]) {
         Ok(_) => translated(side, &original, &error, &known),
         Err(_) => assert!(error.buf == original.buf, "a packet that is dropped stays as it is"),
     }
+    // A quote that nothing was done to, whatever follows it, is of its session.
+    if original.quote().starts_with(&quoted.build()) {
+        assert_eq!(outcome, Ok(Translated::Done), "the session is known");
+        let (address, port) = if side == Side::Out2In { (12, 0) } else { (16, 2) };
+        let port = 20 + if proto == Proto::Icmp { 4 } else { port };
+        let end = if side == Side::Out2In { inside } else { outside };
+        let quote = error.quote();
+        assert_eq!(quote[address..address + 4], end.ip.to_be_bytes(), "whose address");
+        assert_eq!(quote[port..port + 2], end.port.to_be_bytes(), "whose port");
+    }
     if is_about_an_error(original.quote()) {
         assert!(outcome.is_err(), "an error about an error (RFC 1122 3.2.2)");
     }
     assert_ne!(outcome, Err(DropReason::L4TooShort), "the error itself is whole");
+}
+
+fn through(
+    shard: &mut Nat44Shard,
+    side: Side,
+    packet: &mut Packet,
+) -> Result<Translated, DropReason> {
+    match side {
+        Side::Out2In => shard.out2in(&mut packet.buf[..], &mut packet.row),
+        Side::In2Out => shard.in2out(&mut packet.buf[..], &mut packet.row),
+    }
 }
 
 fn mend_header(quote: &mut [u8]) {

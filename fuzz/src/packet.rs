@@ -9,19 +9,30 @@ use thruway::wire::{build, icmp4, proto};
 
 use super::checksum_incremental::naive;
 
-/// What the buffer holds outside the frame.
+/// What the buffer holds outside the frame, unless told otherwise.
 const FILLER: u8 = 0x5a;
 
 #[derive(Clone)]
 pub(crate) struct Packet {
     pub(crate) buf: Box<[u8; FRAME_SIZE]>,
     pub(crate) row: Row,
+    filler: u8,
 }
 
 impl Packet {
     /// A frame that came in at `now`.
     pub(crate) fn read(bytes: &[u8], now: Now) -> Result<Self, DropReason> {
-        let mut buf = Box::new([FILLER; FRAME_SIZE]);
+        Self::read_amid(bytes, now, FILLER)
+    }
+
+    /// The same frame with other bytes around it.
+    pub(crate) fn amid(&self, filler: u8) -> Self {
+        let bytes = &self.buf[HEADROOM..HEADROOM + self.row.len as usize];
+        Self::read_amid(bytes, self.row.arrival, filler).expect("it is valid")
+    }
+
+    fn read_amid(bytes: &[u8], now: Now, filler: u8) -> Result<Self, DropReason> {
+        let mut buf = Box::new([filler; FRAME_SIZE]);
         let bytes = &bytes[..bytes.len().min(FRAME_SIZE - HEADROOM)];
         buf[HEADROOM..HEADROOM + bytes.len()].copy_from_slice(bytes);
         let off = u16::try_from(HEADROOM).expect("a place in a frame");
@@ -29,7 +40,7 @@ impl Packet {
         let mut row = Row { off, len, arrival: now, ..Row::default() };
         validate::layer2(&buf, &mut row, true)?;
         validate::header(&buf, &mut row)?;
-        Ok(Self { buf, row })
+        Ok(Self { buf, row, filler })
     }
 
     /// A packet that is valid.
@@ -66,7 +77,10 @@ impl Packet {
         let said = |own: &Self| (own.src(), own.dst(), own.row.ip_len, own.row.l4);
         assert_eq!(said(self), said(&fresh), "the row says what the bytes say");
         let outside = self.buf[..HEADROOM].iter().chain(&self.buf[HEADROOM + bytes.len()..]);
-        assert!(outside.copied().all(|byte| byte == FILLER), "bytes outside the frame changed");
+        assert!(
+            outside.copied().all(|byte| byte == self.filler),
+            "bytes outside the frame changed"
+        );
         self.check_l4();
     }
 

@@ -44,6 +44,9 @@ pub enum Difference {
     /// etherparse reads a UDP datagram whose length is 0 to the packet's end, as a jumbogram is
     /// read; RFC 768 has 8 as the least, and thruway refuses it.
     UdpLengthZero,
+    /// etherparse reads on in ARP, IPv6 and MACsec, and refuses what is cut; *validate* leaves what
+    /// is not IPv4 to later stages.
+    OtherPayload,
     /// thruway refuses a third tag and a service tag behind a customer's; others go on reading.
     Tags,
     /// To etherparse 0x9100 is a tag, as it was to switches before IEEE 802.1ad; to thruway it is
@@ -53,7 +56,7 @@ pub enum Difference {
 
 impl Difference {
     /// All of them.
-    pub const ALL: [Difference; 11] = [
+    pub const ALL: [Difference; 12] = [
         Self::AuthenticationHeader,
         Self::FragmentTooLong,
         Self::TinyFragment,
@@ -63,6 +66,7 @@ impl Difference {
         Self::Version,
         Self::ShortIcmp,
         Self::UdpLengthZero,
+        Self::OtherPayload,
         Self::Tags,
         Self::OldTag,
     ];

@@ -8,6 +8,7 @@ use thruway::model::Model;
 use thruway::replay::{Options, Replay, Room, Sent, Verdicts};
 use thruway::time::Span;
 
+use super::checksum_incremental::naive;
 use super::{cases, lab};
 use thruway::hostile::{Entropy, Hosts, grammar, mend};
 
@@ -145,21 +146,28 @@ fn gateway(entries: &[Entry], model: &Model, sent: &[Sent], verdicts: &Verdicts)
     for (fast, slow) in sent.iter().zip(&by_gateway) {
         assert_eq!(fast.port, slow.port, "a gateway leads elsewhere");
         let (mut fast, mut slow) = (fast.bytes.clone(), slow.bytes.clone());
-        let hops = without_time_to_live(&mut fast).saturating_sub(without_time_to_live(&mut slow));
+        let (left, holds) = without_time_to_live(&mut fast);
+        let (less, still) = without_time_to_live(&mut slow);
+        let hops = left.checked_sub(less).expect("a gateway gives no time to live");
         assert!(fast == slow && hops <= 1, "a gateway changes more than the time to live");
+        assert_eq!(holds, still, "the sum of the header");
     }
 }
 
-/// Takes the time to live and the header's sum out of a frame; what it was.
-fn without_time_to_live(frame: &mut [u8]) -> u8 {
+/// Takes the time to live and the header's sum out of a frame; what it was, and whether the sum held.
+fn without_time_to_live(frame: &mut [u8]) -> (u8, bool) {
     let mut at = 12;
     while matches!(frame.get(at..at + 2), Some([0x81, 0] | [0x88, 0xa8])) {
         at += 4;
     }
     if frame.get(at..at + 2) != Some(&[8, 0]) {
-        return 0;
+        return (0, false);
     }
-    let Some(header) = frame.get_mut(at + 2..at + 22) else { return 0 };
-    header[10..12].fill(0);
-    std::mem::take(&mut header[8])
+    let Some(packet) = frame.get_mut(at + 2..).filter(|packet| packet.len() >= 20) else {
+        return (0, false);
+    };
+    let size = usize::from(packet[0] & 15) * 4;
+    let holds = packet.get(..size).is_some_and(|header| naive(header) == 0);
+    packet[10..12].fill(0);
+    (std::mem::take(&mut packet[8]), holds)
 }

@@ -99,12 +99,13 @@ pub fn main(args: &Args) -> Result<ExitCode> {
     let sizes = Sizes { min: MIN_SIZE, max: args.max_size };
     let stream = Stream::new(seed, &kinds, hosts, captured, sizes);
     let file = args.write.clone().unwrap_or_else(|| format!("fuzz-traffic-{seed}.pcapng").into());
+    refuse_input(args, &file)?;
     let mut tally = Tally::default();
     let record = match (&args.interface, args.dry_run) {
         (Some(name), false) => send::run(args, name, stream, &file, &mut tally)?,
         _ => dry_run(args, stream, &file, &mut tally)?,
     };
-    let again = again::command(args, seed, &kinds, tally.made());
+    let again = again::command(args, seed, &kinds, (tally.made(), tally.took()));
     let summary = tally.summary(args, seed, &record, &again);
     if args.json {
         output::line(format_args!("{summary:#}"))?;
@@ -112,6 +113,19 @@ pub fn main(args: &Args) -> Result<ExitCode> {
         output::print(show::render(&summary))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses to write over a capture that frames are made from.
+fn refuse_input(args: &Args, file: &Path) -> Result<()> {
+    let Ok(to) = file.canonicalize() else { return Ok(()) };
+    if args.from.iter().any(|path| path.canonicalize().is_ok_and(|from| from == to)) {
+        return Err(miette!(
+            help = "give another file with --write",
+            "{} is read by --from and would be written over",
+            file.display()
+        ));
+    }
+    Ok(())
 }
 
 /// The hosts that are given and learned, and the captured frames.

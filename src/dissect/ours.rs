@@ -38,7 +38,10 @@ pub fn read(frame: &Whole) -> View {
     match row.ether_type {
         ether_type::IP4 => ip4(view, frame, &buffer, row),
         ether_type::IP6 => {
-            ip6(&mut view, frame, usize::from(row.l3 - row.off));
+            let whole = ip6(&mut view, frame, usize::from(row.l3 - row.off));
+            if frame.is_cut() && !whole {
+                return cut(view);
+            }
             view.valid = Some(true);
             view
         }
@@ -142,11 +145,12 @@ fn ends_in_headers(frame: &Whole, row: &Row, done: Result<(), DropReason>) -> bo
     }
 }
 
-fn ip6(view: &mut View, frame: &Whole, l3: usize) {
+/// Whether all headers are there: where not, nothing can be said of those behind.
+fn ip6(view: &mut View, frame: &Whole, l3: usize) -> bool {
     let packet = &frame.bytes[..frame.captured][l3.min(frame.captured)..];
-    let Ok((header, _)) = Ip6Header::ref_from_prefix(packet) else { return };
+    let Ok((header, _)) = Ip6Header::ref_from_prefix(packet) else { return false };
     if header.version() != 6 {
-        return;
+        return true;
     }
     let upper = ip6::upper(packet);
     view.put(name::VERSION, l3, header.version());
@@ -157,7 +161,7 @@ fn ip6(view: &mut View, frame: &Whole, l3: usize) {
     }
     view.put(name::TTL, l3 + 7, header.hop_limit);
     view.put(name::TOTAL_SIZE, l3 + 4, usize::from(header.payload_len.get()) + ip6::HEADER);
-    let Some(upper) = upper else { return };
+    let Some(upper) = upper else { return false };
     let at = l3 + upper.offset;
     view.put(name::MORE_FRAGMENTS, at, upper.fragment.is_some_and(|fragment| fragment.more()));
     let offset = upper.fragment.map_or(0, |fragment| fragment.offset());
@@ -167,10 +171,13 @@ fn ip6(view: &mut View, frame: &Whole, l3: usize) {
         proto::TCP => tcp::HEADER,
         proto::UDP => udp::HEADER,
         proto::ICMP6 => 4,
-        _ => return,
+        _ => return true,
     };
-    if offset != 0 || rest.len() < size {
-        return;
+    if offset != 0 {
+        return true;
+    }
+    if rest.len() < size {
+        return false;
     }
     view.put(name::L4_OFFSET, at, at);
     if upper.proto == proto::ICMP6 {
@@ -180,4 +187,5 @@ fn ip6(view: &mut View, frame: &Whole, l3: usize) {
         view.put(name::SRC_PORT, at, u16::from_be_bytes([rest[0], rest[1]]));
         view.put(name::DST_PORT, at + 2, u16::from_be_bytes([rest[2], rest[3]]));
     }
+    true
 }

@@ -40,6 +40,9 @@ struct Search<F> {
 impl<F: FnMut(&[u8]) -> bool> Search<F> {
     /// Takes the change if it shows what was asked for, as it is or mended.
     fn take(&mut self, changed: Vec<u8>) -> bool {
+        if self.left == 0 {
+            return false;
+        }
         let mut mended = changed.clone();
         mend(&mut mended);
         let twice = mended != changed;
@@ -58,7 +61,7 @@ impl<F: FnMut(&[u8]) -> bool> Search<F> {
 
     fn cut_end(&mut self) {
         let mut piece = self.best.len() / 2;
-        while piece > 0 {
+        while piece > 0 && self.left > 0 {
             let keep = self.best.len().saturating_sub(piece);
             if !self.take(self.best[..keep].to_vec()) {
                 piece /= 2;
@@ -75,9 +78,9 @@ impl<F: FnMut(&[u8]) -> bool> Search<F> {
     /// From the end, where payload is, to the headers in front.
     fn cut_out(&mut self) {
         let mut piece = self.best.len() / 2;
-        while piece > 0 {
+        while piece > 0 && self.left > 0 {
             let mut end = self.best.len();
-            while end >= piece {
+            while end >= piece && self.left > 0 {
                 let mut changed = self.best.clone();
                 changed.drain(end - piece..end);
                 self.take(changed);
@@ -89,7 +92,7 @@ impl<F: FnMut(&[u8]) -> bool> Search<F> {
 
     fn zero(&mut self) {
         let mut piece = self.best.len() / 2;
-        while piece > 0 {
+        while piece > 0 && self.left > 0 {
             for start in (0..self.best.len()).step_by(piece) {
                 let end = (start + piece).min(self.best.len());
                 if self.best[start..end].iter().any(|byte| *byte != 0) {

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use super::user::{self, Answer, Parser};
 use super::{Dissection, Whole, shrink::shrink};
 use crate::time::Span;
+use crate::wire::build::{Packet, TcpFields};
+use crate::wire::eth::MacAddr;
 
 /// Both MAC addresses.
 const MACS: [u8; 12] = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1];
@@ -165,6 +167,22 @@ fn what_the_capture_cut_off_decides_nothing() {
     let short = seen(whole[..30].to_vec());
     assert_eq!(short.ours.reason, Some("ip4_too_short"));
     assert_eq!(seen(whole[..13].to_vec()).ours.reason, Some("frame_too_short"));
+}
+
+#[test]
+fn what_the_capture_cut_off_of_ip6_decides_nothing() {
+    let udp = Packet::ip6([1; 16], [2; 16]).udp(5, 53, b"query");
+    let tcp = Packet::ip6([1; 16], [2; 16]).tcp(TcpFields::default(), b"");
+    let ping = Packet::ip6([1; 16], [2; 16]).icmp_echo(128, 1, 2, b"ping");
+    for packet in [udp, tcp, ping] {
+        let whole = packet.eth(MacAddr([2; 6]), MacAddr([4; 6])).build();
+        for captured in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[captured..].fill(0);
+            let seen = Dissection::of(&Whole { bytes, captured });
+            assert_eq!(names(&seen), vec![], "{captured}");
+        }
+    }
 }
 
 #[test]

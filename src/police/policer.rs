@@ -174,7 +174,7 @@ impl Policer {
     /// How long the bucket may stay untouched before it understates its tokens: what a touch may
     /// leave between the position and now is spent already.
     pub fn horizon(&self) -> Span {
-        Span((BEHIND - 2 * SLACK - self.bucket.burst) / self.bucket.rate.num())
+        Span((BEHIND - 1 - 2 * SLACK - self.bucket.burst) / self.bucket.rate.num())
     }
 }
 

@@ -76,7 +76,7 @@ fn refused(bytes: &[u8], row: &Row, error: &SliceError) -> Difference {
         (1, Some(Layer::Icmpv4Timestamp | Layer::Icmpv4TimestampReply | Layer::Icmpv4)) => {
             Difference::ShortIcmp
         }
-        _ if row.ether_type != 0x0800 => Difference::Tags,
+        _ if row.ether_type != 0x0800 => Difference::OtherPayload,
         _ => panic!("etherparse: {error} of {bytes:02x?}"),
     }
 }
@@ -93,9 +93,22 @@ fn accepted(seen: &Seen<'_>, reason: DropReason, theirs: &SlicedPacket<'_>) -> D
         (DropReason::Ip4BadFragment, Some(header)) => match header.fragments_offset().value() {
             0 => Difference::FirstFragmentPorts,
             1 if header.protocol().0 == 6 => Difference::TinyFragment,
-            _ => Difference::FragmentTooLong,
+            offset if usize::from(offset) * 8 + usize::from(header.total_len()) > 65_535 => {
+                Difference::FragmentTooLong
+            }
+            _ => panic!("etherparse reads a fragment that is bad to us: {:02x?}", seen.bytes),
         },
-        (DropReason::L4TooShort, None) => Difference::UdpLengthZero,
+        (DropReason::L4TooShort, None) if udp_length(theirs) == Some(0) => {
+            Difference::UdpLengthZero
+        }
         _ => panic!("etherparse reads what is {reason} to us: {:02x?}", seen.bytes),
+    }
+}
+
+/// The length in a UDP header.
+fn udp_length(theirs: &SlicedPacket<'_>) -> Option<u16> {
+    match &theirs.transport {
+        Some(TransportSlice::Udp(udp)) => Some(udp.length()),
+        _ => None,
     }
 }

@@ -78,7 +78,11 @@ fn accepted(bytes: &[u8], reason: DropReason, theirs: &Ipv4Packet<&[u8]>) -> Opt
         {
             Difference::TinyFragment
         }
-        DropReason::Ip4BadFragment if theirs.frag_offset() != 0 => Difference::FragmentTooLong,
+        DropReason::Ip4BadFragment
+            if usize::from(theirs.frag_offset()) + usize::from(theirs.total_len()) > 65_535 =>
+        {
+            Difference::FragmentTooLong
+        }
         DropReason::L4TooShort if refused => return None,
         _ => panic!("smoltcp reads what is {reason} to us: {bytes:02x?}"),
     })

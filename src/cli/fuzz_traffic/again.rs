@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Args;
 use crate::hostile::Kind;
+use crate::time::Span;
 
 /// The time that a run has without a word of the user.
 const USUAL_SECS: u64 = 60;
@@ -11,7 +12,7 @@ const USUAL_RATE: u32 = 10_000;
 const USUAL_SIZE: usize = 1514;
 
 /// The command, as one would type it in a shell.
-pub(super) fn command(args: &Args, seed: u64, kinds: &[Kind], made: u64) -> String {
+pub(super) fn command(args: &Args, seed: u64, kinds: &[Kind], (made, took): (u64, Span)) -> String {
     let mut words = vec!["thruway".to_owned(), "fuzz-traffic".to_owned()];
     let mut add = |name: &str, value: &str| {
         words.push(name.to_owned());
@@ -31,9 +32,7 @@ pub(super) fn command(args: &Args, seed: u64, kinds: &[Kind], made: u64) -> Stri
         add("--rate", &args.rate.to_string());
     }
     add("--count", &made.to_string());
-    // Twice what they take at least, so that no slow machine ends it earlier.
-    let secs = made.div_ceil(args.rate.into()).saturating_mul(2);
-    if secs > USUAL_SECS {
+    if let Some(secs) = time(made, args.rate, took) {
         add("--for", &format!("{secs}s"));
     }
     if args.allow_host_interface {
@@ -44,6 +43,13 @@ pub(super) fn command(args: &Args, seed: u64, kinds: &[Kind], made: u64) -> Stri
         _ => words.push("--dry-run".to_owned()),
     }
     words.join(" ")
+}
+
+/// Seconds that so many frames may take, where the usual time may end them: twice what the rate says
+/// and what they took, so that no slow machine ends them earlier.
+fn time(made: u64, rate: u32, took: Span) -> Option<u64> {
+    let secs = made.div_ceil(rate.into()).max(took.0.div_ceil(1_000_000_000));
+    Some(secs.saturating_mul(2)).filter(|secs| *secs > USUAL_SECS)
 }
 
 /// A word that a shell takes as it stands.
@@ -58,6 +64,14 @@ fn quoted(word: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_took_longer_than_its_rate_says_gets_as_long_again() {
+        assert_eq!(time(200_000, 10_000, Span::secs(20)), None);
+        assert_eq!(time(600_000, 10_000, Span::secs(61)), Some(122));
+        // 120 million frames at ten million a second, of which the machine made 400,000.
+        assert_eq!(time(120_000_000, 10_000_000, Span::secs(300)), Some(600));
+    }
 
     #[test]
     fn words_reach_the_program_through_a_shell_as_they_were() {

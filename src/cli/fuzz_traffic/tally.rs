@@ -44,6 +44,11 @@ impl Tally {
         self.took = took;
     }
 
+    /// How long it took, once it ended.
+    pub(super) fn took(&self) -> Span {
+        self.took
+    }
+
     /// Frames so far.
     pub(super) fn made(&self) -> u64 {
         self.kinds.values().map(|(frames, _)| frames).sum()
