@@ -44,6 +44,9 @@ pub enum Difference {
     /// etherparse reads a UDP datagram whose length is 0 to the packet's end, as a jumbogram is
     /// read; RFC 768 has 8 as the least, and thruway refuses it.
     UdpLengthZero,
+    /// etherparse wants a whole ICMPv6 header behind IPv4, where it has no business; to thruway that
+    /// is a protocol like any other.
+    Icmp6InIp4,
     /// etherparse reads on in ARP, IPv6 and MACsec, and refuses what is cut; *validate* leaves what
     /// is not IPv4 to later stages.
     OtherPayload,
@@ -56,7 +59,7 @@ pub enum Difference {
 
 impl Difference {
     /// All of them.
-    pub const ALL: [Difference; 12] = [
+    pub const ALL: [Difference; 13] = [
         Self::AuthenticationHeader,
         Self::FragmentTooLong,
         Self::TinyFragment,
@@ -66,6 +69,7 @@ impl Difference {
         Self::Version,
         Self::ShortIcmp,
         Self::UdpLengthZero,
+        Self::Icmp6InIp4,
         Self::OtherPayload,
         Self::Tags,
         Self::OldTag,

@@ -76,6 +76,7 @@ fn refused(bytes: &[u8], row: &Row, error: &SliceError) -> Difference {
         (1, Some(Layer::Icmpv4Timestamp | Layer::Icmpv4TimestampReply | Layer::Icmpv4)) => {
             Difference::ShortIcmp
         }
+        (58, _) if row.ether_type == 0x0800 => Difference::Icmp6InIp4,
         _ if row.ether_type != 0x0800 => Difference::OtherPayload,
         _ => panic!("etherparse: {error} of {bytes:02x?}"),
     }
