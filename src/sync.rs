@@ -16,7 +16,7 @@ use arc_swap::cache::Cache;
 pub mod atomic {
     #[cfg(thruway_loom)]
     pub use loom::sync::atomic::{
-        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
     #[cfg(not(thruway_loom))]
     pub use std::sync::atomic::{

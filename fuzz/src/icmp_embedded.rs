@@ -15,7 +15,7 @@ use thruway::wire::icmp4;
 use thruway::wire::tcp::flag::SYN;
 
 use super::checksum_incremental::naive;
-use super::nat_identity::packet;
+use super::nat_identity::{apply, packet};
 use super::packet::Packet;
 use thruway::hostile::Entropy;
 
@@ -99,8 +99,8 @@ pub fn check(data: &[u8]) {
     let original = Packet::of(&error, START + Span::millis(5));
     let mut error = original.clone();
     let (mut other, mut amid) = (known.shard.clone(), original.amid(0xa5));
-    let outcome = through(&mut known.shard, side, &mut error);
-    assert_eq!(outcome, through(&mut other, side, &mut amid), "bytes behind the frame are read");
+    let outcome = apply(&mut known.shard, side, &mut error);
+    assert_eq!(outcome, apply(&mut other, side, &mut amid), "bytes behind the frame are read");
     assert_eq!(error.ip(), amid.ip(), "bytes behind the frame are used");
     if !original.row.flags.has(Flags::ICMP_ERROR) {
         return;
@@ -123,17 +123,6 @@ pub fn check(data: &[u8]) {
         assert!(outcome.is_err(), "an error about an error (RFC 1122 3.2.2)");
     }
     assert_ne!(outcome, Err(DropReason::L4TooShort), "the error itself is whole");
-}
-
-fn through(
-    shard: &mut Nat44Shard,
-    side: Side,
-    packet: &mut Packet,
-) -> Result<Translated, DropReason> {
-    match side {
-        Side::Out2In => shard.out2in(&mut packet.buf[..], &mut packet.row),
-        Side::In2Out => shard.in2out(&mut packet.buf[..], &mut packet.row),
-    }
 }
 
 fn mend_header(quote: &mut [u8]) {

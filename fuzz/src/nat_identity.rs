@@ -94,7 +94,8 @@ pub(crate) fn packet(
     }
 }
 
-fn apply(
+/// Lets a packet through a shard.
+pub(crate) fn apply(
     shard: &mut Nat44Shard,
     side: Side,
     packet: &mut Packet,

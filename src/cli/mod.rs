@@ -11,6 +11,7 @@ mod processor;
 pub mod replay;
 pub mod run;
 pub mod show;
+mod signals;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

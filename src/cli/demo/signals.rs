@@ -1,13 +1,15 @@
 //! What does Ctrl-C do? While the lab is kept it ends the wait; else it ends the demo at once,
 //! and the lab goes with the process.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use miette::{IntoDiagnostic, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use miette::Result;
+
+use super::super::signals;
 
 /// Listens for SIGINT, SIGTERM and SIGHUP from now on.
 #[derive(Debug)]
@@ -23,35 +25,15 @@ impl Signals {
         let waiting = Arc::new(AtomicBool::new(false));
         let (tell, heard) = mpsc::channel();
         let theirs = Arc::clone(&waiting);
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().into_diagnostic()?;
-        // Registered before this returns: no signal is missed.
-        let (mut interrupt, mut terminate, mut hangup) = {
-            let _inside = runtime.enter();
-            let listen = |kind| signal(kind).into_diagnostic();
-            (
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-            )
-        };
-        let work = move || loop {
-            let number = runtime.block_on(async {
-                tokio::select! {
-                    _ = interrupt.recv() => SignalKind::interrupt(),
-                    _ = terminate.recv() => SignalKind::terminate(),
-                    _ = hangup.recv() => SignalKind::hangup(),
-                }
-            });
+        signals::each(move |number| {
             if theirs.swap(false, Ordering::AcqRel) {
                 let _ = tell.send(());
-                continue;
+                return ControlFlow::Continue(());
             }
             // The processes die with this one, and the lab with them.
             let _ = folder.as_deref().map(std::fs::remove_dir_all);
             std::process::exit(128 + number.as_raw_value());
-        };
-        std::thread::Builder::new().name("signals".into()).spawn(work).into_diagnostic()?;
+        })?;
         Ok(Self { waiting, heard })
     }
 
